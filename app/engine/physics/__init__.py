@@ -1,0 +1,1 @@
+"""Scenes, their solvers, and what comes out: a trajectory and exact events."""

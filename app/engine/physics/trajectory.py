@@ -1,0 +1,64 @@
+"""Trajectories: where every body is at any time, and the samples and hash of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.physics.events import Events
+
+
+class Motion(Protocol):
+    """The continuous motion that a solver found; exact or dense output, never a nearest sample."""
+
+    def at(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions (T, N, 3) in m and velocities (T, N, 3) in m/s at simulated times (T,) in s, any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A finished run.
+
+    Attributes
+    ----------
+    body_ids : ids in scene order; N bodies
+    times : float64 (T,), simulated seconds, evenly spaced from 0 to the end of the run
+    positions, velocities : float64 (T, N, 3), m and m/s
+    masses : float64 (N,), kg; infinite for static bodies
+    motion : the continuous motion behind the samples
+    events : what happened, exactly when
+    steps : work done, counted in solver steps or events
+    conservation : {"energy": {"initial", "final", "drift", "relative"}, "momentum": ..., "angular_momentum": ...}; J, kg m/s, kg m^2/s
+    closed_form : [{"what", "expected", "measured", "error", "unit", "source"}] where a textbook answer exists
+    warnings : sentences for the user
+    """
+
+    body_ids: tuple[str, ...]
+    times: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    velocities: NDArray[np.float64]
+    masses: NDArray[np.float64]
+    motion: Motion
+    events: Events
+    steps: int
+    conservation: dict[str, Any] = field(default_factory=dict)
+    closed_form: list[dict[str, Any]] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
+
+    def hash(self) -> str:
+        """SHA-256, in hex, over the little-endian columns of the samples and events in a fixed order."""
+        digest = hashlib.sha256()
+        events = self.events
+        columns = (
+            self.times, self.positions, self.velocities, events.time, events.kind, events.body, events.other,
+            events.impulse, events.energy, events.speed, events.position, events.value,
+        )  # fmt: skip
+        for column in columns:
+            kind = "<i8" if column.dtype.kind == "i" else "<f8"
+            digest.update(np.ascontiguousarray(column, dtype=kind).tobytes())
+        return digest.hexdigest()
