@@ -1,0 +1,118 @@
+"""Who may do what to a universe: one table of role and action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, ScalarSelect, and_, or_, select, true
+
+from app.errors import Forbidden, Gone, NotFound, TokenInvalid
+from app.universes.models import Membership, Universe
+
+
+class Role(StrEnum):
+    """What somebody is to a universe."""
+
+    ANONYMOUS = "anonymous"
+    STRANGER = "stranger"
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    OWNER = "owner"
+    ADMIN = "admin"
+
+
+class Action(StrEnum):
+    """What can be done with a universe."""
+
+    READ = "read"  # its content and its renders
+    PERFORM = "perform"  # simulate it and render it to audio
+    INSPECT = "inspect"  # its history and its members
+    EDIT = "edit"  # its content
+    MANAGE = "manage"  # its members, its visibility and its end
+
+
+VISIBILITIES = ("private", "unlisted", "public")
+
+_MEMBERS = {
+    Role.VIEWER: {Action.READ, Action.PERFORM, Action.INSPECT},
+    Role.EDITOR: {Action.READ, Action.PERFORM, Action.INSPECT, Action.EDIT},
+    Role.OWNER: {Action.READ, Action.PERFORM, Action.INSPECT, Action.EDIT, Action.MANAGE},
+    Role.ADMIN: {Action.READ, Action.INSPECT},
+}
+_OPEN = {**_MEMBERS, Role.ANONYMOUS: {Action.READ}, Role.STRANGER: {Action.READ, Action.PERFORM}}
+ALLOWED: dict[str, dict[Role, set[Action]]] = {
+    "private": {Role.ANONYMOUS: set(), Role.STRANGER: set(), **_MEMBERS},
+    "unlisted": _OPEN,
+    "public": _OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is asking; `id` None is an anonymous caller."""
+
+    id: UUID | None = None
+    admin: bool = False
+    session_id: UUID | None = None
+    username: str = ""
+
+
+ANONYMOUS = Actor()
+
+
+def role_of(actor: Actor, membership: str | None) -> Role:
+    """The role of an actor whose membership in the universe is owner, editor, viewer or None."""
+    if actor.id is None:
+        return Role.ANONYMOUS
+    if membership is not None:
+        return Role(membership)
+    return Role.ADMIN if actor.admin else Role.STRANGER
+
+
+def require(actor: Actor, action: Action, *, visibility: str, membership: str | None, deleted: bool = False) -> Role:
+    """The actor's role, when it allows the action.
+
+    Raises NotFound for a universe the actor may not see (and TokenInvalid for an anonymous one who must log in),
+    Forbidden for one they see but may not treat so; for a deleted one NotFound to readers and Gone to writers.
+    """
+    role = role_of(actor, membership)
+    allowed = ALLOWED[visibility][role]
+    if Action.READ not in allowed:
+        raise NotFound
+    if deleted:
+        raise NotFound if action in (Action.READ, Action.PERFORM, Action.INSPECT) else Gone
+    if action not in allowed:
+        raise TokenInvalid if role is Role.ANONYMOUS else Forbidden
+    return role
+
+
+def membership_of(actor: Actor) -> ScalarSelect[str | None]:
+    """SQL: the actor's membership role in the universe of the enclosing statement."""
+    mine = select(Membership.role).where(Membership.universe_id == Universe.id, Membership.user_id == actor.id)
+    return mine.correlate(Universe).scalar_subquery()
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """SQL: the universes an actor may see in lists; unlisted ones are seen there by their members only."""
+    alive = Universe.deleted_at.is_(None)
+    if actor.admin:
+        return and_(alive, true())
+    listed = Universe.visibility == "public"
+    return and_(alive, listed if actor.id is None else or_(listed, is_member(actor)))
+
+
+def readable_by(actor: Actor) -> ColumnElement[bool]:
+    """SQL: the universes an actor may read when they know the id: the same table, as a condition."""
+    allowed = [Universe.visibility.in_([v for v in VISIBILITIES if Action.READ in ALLOWED[v][role_of(actor, None)]])]
+    if actor.id is not None:
+        allowed.append(is_member(actor))
+    return and_(Universe.deleted_at.is_(None), or_(*allowed))
+
+
+def is_member(actor: Actor) -> ColumnElement[bool]:
+    """SQL: whether the actor is a member of the universe of the enclosing statement."""
+    mine: Any = select(Membership.user_id).where(Membership.universe_id == Universe.id, Membership.user_id == actor.id)
+    return mine.correlate(Universe).exists()

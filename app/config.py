@@ -1,0 +1,163 @@
+"""The one reader of the environment. `.env.example` lists every setting with its default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+DEVELOPMENT_SECRET = "development-only-secret-change-it-in-production"  # noqa: S105  refused in production
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class ConfigurationError(RuntimeError):
+    """A setting that the service refuses to start with; the message names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting, read once at start. Names in the environment are the same in capitals."""
+
+    flask_env: str = "development"
+    debug: bool = False
+    host: str = "127.0.0.1"
+    port: int = 10000
+    test_port: int = 10001
+    secret_key: str = DEVELOPMENT_SECRET
+    data_dir: str = str(_ROOT / "instance")
+    database_url: str = ""
+    redis_url: str = ""
+    storage_dir: str = ""
+    log_level: str = "info"
+    cors_origins: tuple[str, ...] = ()
+    public_url: str = ""
+    async_mode: str = "threading"
+    trusted_proxies: int = 0
+    access_token_minutes: int = 15
+    refresh_token_days: int = 30
+    link_seconds: int = 600
+    registration_open: bool = True
+    max_body_bytes: int = 1_048_576
+    login_limit: str = "10/5 minutes"
+    address_limit: str = "100/5 minutes"
+    write_limit: str = "120/2 seconds"
+    rate_limits: bool = True
+    max_scenes: int = 200
+    max_bodies: int = 2000
+    max_constraints: int = 2000
+    max_voices: int = 200
+    max_mappings: int = 200
+    max_keyframes: int = 1000
+    max_document_bytes: int = 8_388_608
+    document_cache_bytes: int = 67_108_864
+    pool_size: int = 20
+    job_lease_seconds: int = 60
+    job_attempts: int = 3
+    storage_quota_bytes: int = 2_147_483_648
+    render_quota_seconds: int = 36_000
+
+    @property
+    def production(self) -> bool:
+        return self.flask_env == "production"
+
+    @property
+    def storage(self) -> Path:
+        """Where files are kept."""
+        return Path(self.storage_dir or Path(self.data_dir) / "storage")
+
+    @property
+    def database(self) -> str:
+        """The database URL, with the driver that is installed for PostgreSQL."""
+        url = self.database_url or f"sqlite:///{Path(self.data_dir) / 'harmonic.db'}"
+        for prefix in ("postgres://", "postgresql://"):
+            if url.startswith(prefix):
+                return "postgresql+psycopg2://" + url.removeprefix(prefix)
+        return url
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings of the environment, `overrides` first. Raises ConfigurationError naming the variable at fault."""
+    environ = os.environ if environ is None else environ
+    given: dict[str, Any] = {}
+    for setting in fields(Settings):
+        text = environ.get(setting.name.upper(), "").strip()
+        if text:
+            given[setting.name] = _read(setting.name.upper(), text, type(setting.default))
+    settings = Settings(**{**given, **overrides})
+    _check(settings)
+    return settings
+
+
+def flask_config(settings: Settings) -> dict[str, Any]:
+    """The settings as Flask and its extensions want them."""
+    return {
+        "SETTINGS": settings,
+        "SECRET_KEY": settings.secret_key,
+        "DEBUG": settings.debug,
+        "MAX_CONTENT_LENGTH": settings.max_body_bytes,
+        "SQLALCHEMY_DATABASE_URI": settings.database,
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
+        "JWT_SECRET_KEY": settings.secret_key,
+        "JWT_ALGORITHM": "HS256",
+        "JWT_DECODE_ALGORITHMS": ["HS256"],
+        "JWT_ENCODE_ISSUER": "harmonic-universe",
+        "JWT_DECODE_ISSUER": "harmonic-universe",
+        "JWT_ENCODE_AUDIENCE": "harmonic-universe",
+        "JWT_DECODE_AUDIENCE": "harmonic-universe",
+        "JWT_ACCESS_TOKEN_EXPIRES": timedelta(minutes=settings.access_token_minutes),
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=settings.refresh_token_days),
+        "JWT_TOKEN_LOCATION": ["headers"],
+        "API_TITLE": "Harmonic Universe",
+        "API_VERSION": "v1",
+        "OPENAPI_VERSION": "3.1.0",
+    }
+
+
+def _engine_options(settings: Settings) -> dict[str, Any]:
+    if settings.database.startswith("sqlite"):
+        return {"connect_args": {"timeout": 2, "check_same_thread": False}, "pool_size": settings.pool_size, "pool_timeout": 10}
+    return {
+        "pool_size": settings.pool_size,
+        "max_overflow": 10,
+        "pool_timeout": 10,
+        "pool_recycle": 1800,
+        "pool_pre_ping": True,
+        "connect_args": {"options": "-c statement_timeout=10000 -c lock_timeout=3000 -c timezone=UTC", "connect_timeout": 5},
+    }
+
+
+def _read(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in ("1", "0", "true", "false", "yes", "no", "on", "off"):
+            raise ConfigurationError(f"{name} must be true or false, not {text!r}.")
+        return text.lower() in ("1", "true", "yes", "on")
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise ConfigurationError(f"{name} must be a whole number, not {text!r}.") from None
+    if kind is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _check(settings: Settings) -> None:
+    if settings.flask_env not in ("development", "testing", "production"):
+        raise ConfigurationError("FLASK_ENV must be development, testing or production.")
+    if settings.async_mode not in ("eventlet", "threading"):
+        raise ConfigurationError("ASYNC_MODE must be eventlet or threading.")
+    if not settings.production:
+        return
+    if settings.secret_key == DEVELOPMENT_SECRET or len(settings.secret_key) < 32:
+        raise ConfigurationError("SECRET_KEY must be set in production, to at least 32 random characters.")
+    if len(set(settings.secret_key)) < 10:
+        raise ConfigurationError("SECRET_KEY is too regular to be random; make one with `python -c 'import secrets; print(secrets.token_hex(32))'`.")
+    if settings.debug:
+        raise ConfigurationError("DEBUG must be off in production.")
+    if any("*" in origin for origin in settings.cors_origins):
+        raise ConfigurationError("CORS_ORIGINS must name origins in production; a wildcard is refused.")
+
+

@@ -1,0 +1,156 @@
+"""The declarative base and the types that every table shares."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import JSON, CheckConstraint, DateTime, Engine, Float, MetaData, Uuid, event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from app.engine.quantity import Quantity
+from app.errors import Busy
+
+_write_turn = threading.Lock()
+_WRITE_TURN_SECONDS = 3
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time. SQLite keeps it without a zone, so the zone is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The time in UTC; a naive one is refused."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time needs a zone")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The time, aware and in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """The base of all models."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it as a class attribute
+        UUID: Uuid(),
+        datetime: UtcDateTime(),
+        float: Float(53),
+        dict[str, Any]: JSON(none_as_null=True),
+        list[Any]: JSON(none_as_null=True),
+        list[str]: JSON(none_as_null=True),
+    }
+
+
+class Keyed:
+    """A UUID primary key."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+
+
+class Dated:
+    """When a row was made and last changed."""
+
+    created_at: Mapped[datetime] = mapped_column(default=lambda: now())
+    updated_at: Mapped[datetime] = mapped_column(default=lambda: now(), onupdate=lambda: now())
+
+
+def now() -> datetime:
+    """This moment, to the millisecond, so that what is answered equals what is stored."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds and `Z`."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
+
+
+def within(quantity: Quantity, *columns: str) -> list[CheckConstraint]:
+    """CHECK constraints that keep columns within the range of a quantity; NULL passes."""
+    low = ">" if quantity.above else ">="
+    return [
+        CheckConstraint(f"{column} {low} {_sql(quantity.minimum)} AND {column} <= {_sql(quantity.maximum)}", name=f"{column}_range")
+        for column in columns
+    ]
+
+
+def one_of(column: str, choices: Iterable[str]) -> CheckConstraint:
+    """A CHECK constraint that keeps a text column to some words."""
+    listed = ", ".join(f"'{choice}'" for choice in choices)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def dump_json(value: Any) -> str:
+    """JSON text for a column; NaN cannot get this far, and is refused if it does."""
+    return orjson.dumps(value, default=_refuse).decode()
+
+
+@contextmanager
+def write_turn(engine: Engine) -> Iterator[None]:
+    """SQLite has one writer: wait for the turn cooperatively, not in C where it would stop every green thread.
+
+    Raises Busy after three seconds. Other databases lock rows and need no turn.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    if not _write_turn.acquire(timeout=_WRITE_TURN_SECONDS):
+        raise Busy
+    try:
+        yield
+    finally:
+        _write_turn.release()
+
+
+def prepare(engine: Engine) -> None:
+    """Listen on a new engine: SQLite needs its pragmas and explicit BEGINs."""
+    if engine.dialect.name != "sqlite":
+        return
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+
+
+def _on_connect(dbapi: Any, record: Any) -> None:
+    dbapi.isolation_level = None  # SQLAlchemy begins, not sqlite3; DDL becomes transactional too
+    cursor = dbapi.cursor()
+    for pragma in ("busy_timeout=2000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute("PRAGMA " + pragma)
+    cursor.close()
+
+
+def _on_begin(connection: Any) -> None:
+    write = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _sql(number: float) -> str:
+    return str(int(number)) if math.isfinite(number) and number == int(number) and abs(number) < 1e15 else repr(float(number))
+
+
+def _refuse(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
