@@ -1,0 +1,96 @@
+"""Harmonic Universe: create_app() is the one place that knows every room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+import orjson
+from flask import Flask
+from flask.json.provider import JSONProvider
+from flask_cors import CORS
+
+from app import config, errors, logs, models
+from app.database import dump_json, prepare
+from app.extensions import celery, db, jwt, migrate, socketio
+from app.openapi import AnyUUID, describe, mount
+from app.requests import follow_requests
+
+__version__ = "0.1.0"
+
+
+class OrjsonProvider(JSONProvider):
+    """Strict JSON: NaN is neither read nor written."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """JSON text."""
+        return orjson.dumps(obj, default=str).decode()
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """The value of some JSON text."""
+        return orjson.loads(s)
+
+
+class HarmonicUniverse(Flask):
+    """The application's class: Flask with our JSON."""
+
+    json_provider_class = OrjsonProvider
+
+
+def create_app(environ: dict[str, str] | None = None, **overrides: Any) -> Flask:
+    """An application with every room, from the environment's settings; `overrides` win.
+
+    Raises app.config.ConfigurationError for settings it must not start with.
+    """
+    settings = config.load(environ, **overrides)
+    logs.configure(settings.log_level)
+    app = HarmonicUniverse(__name__, static_folder=None)
+    app.config.update(config.flask_config(settings))
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.converters["uuid"] = AnyUUID
+    settings.storage.mkdir(parents=True, exist_ok=True)
+    _bind(app, settings)
+    errors.register(app)
+    follow_requests(app)
+    _open_rooms(app)
+    return app
+
+
+def _bind(app: Flask, settings: config.Settings) -> None:
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    options.update(json_serializer=dump_json, json_deserializer=orjson.loads)
+    db.init_app(app)
+    with app.app_context():
+        prepare(db.engine)
+    migrate.init_app(app, db, compare_type=True)
+    jwt.init_app(app)
+    socketio.init_app(
+        app,
+        async_mode=settings.async_mode,
+        async_handlers=False,
+        manage_session=False,
+        cors_allowed_origins=list(settings.cors_origins) or None,
+        json=flask.json,
+        max_http_buffer_size=262_144,
+        ping_interval=15,
+        ping_timeout=10,
+    )
+    if settings.cors_origins:
+        CORS(
+            app,
+            origins=list(settings.cors_origins),
+            expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", "X-Universe-Revision", "Idempotent-Replayed", "Content-Disposition"],
+            max_age=600,
+        )
+
+
+def _open_rooms(app: Flask) -> None:
+    from app.auth.routes import bp as auth  # noqa: PLC0415  rooms import the extensions bound above
+
+    api = describe(app)
+    for room in (auth,):
+        mount(app, api, room)
+
+
+__all__ = ["celery", "create_app", "models"]

@@ -1,0 +1,135 @@
+"""What every instrument is: a name, its parameters, the partials it predicts and the sound it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.errors import EngineError, OutOfRange
+from app.engine.quantity import Quantity
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A parameter that takes one of a few words."""
+
+    name: str
+    options: tuple[str, ...]
+    default: str
+    description: str
+
+    def check(self, value: Any, field: str) -> str:
+        """`value` itself when it is one of the options, else EngineError naming them."""
+        if value not in self.options:
+            raise EngineError(f"Must be one of {', '.join(self.options)}.", field)
+        return str(value)
+
+    def describe(self) -> dict[str, Any]:
+        """The parameter as served."""
+        return {"name": self.name, "kind": "choice", "options": list(self.options), "default": self.default, "description": self.description}
+
+
+@dataclass(frozen=True, slots=True)
+class Partials:
+    """The sinusoids that a note is made of; all columns have the same length.
+
+    Attributes
+    ----------
+    ratio : float64 (P,), frequency over the pitch
+    amplitude : float64 (P,), linear, signed; the magnitudes add up to at most 1
+    t60 : float64 (P,), seconds for a decay of 60 dB; infinite for a partial that does not decay
+    """
+
+    ratio: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+    t60: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """One note as an instrument sees it.
+
+    `hz` pitch, `frames` length in samples, `parameters` as `Instrument.validate` returns them. Equal seeds give equal sound.
+    """
+
+    hz: float
+    frames: int
+    sample_rate: int
+    parameters: Mapping[str, Any]
+    seed: tuple[int, ...]
+
+    def rng(self) -> np.random.Generator:
+        """A fresh generator of this tone's random numbers; every call starts from the beginning."""
+        return np.random.Generator(np.random.PCG64(self.seed))
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """An instrument.
+
+    Attributes
+    ----------
+    pitch_range : lowest and highest pitch in Hz
+    sustains : whether it can hold and bend a tone for as long as wanted (a struck or plucked one may not)
+    partials : the partials of a tone, strongest meaning first heard; what `verify` expects to find
+    render : float32 (tone.frames,), within [-1, 1], before envelope and gain
+    """
+
+    name: str
+    description: str
+    quantities: tuple[Quantity, ...]
+    choices: tuple[Choice, ...]
+    pitch_range: tuple[float, float]
+    sustains: bool
+    partials: Callable[[Tone], Partials]
+    render: Callable[[Tone], Samples]
+
+    def validate(self, parameters: Mapping[str, Any], field: str = "parameters") -> dict[str, Any]:
+        """All parameters with defaults filled in. Raises EngineError naming the offending field."""
+        known = {parameter.name for parameter in (*self.quantities, *self.choices)}
+        for name in parameters:
+            if name not in known:
+                raise EngineError(f"{self.name} has no such parameter; it has {', '.join(sorted(known))}.", f"{field}.{name}")
+        numbers = {q.name: _number(q, parameters.get(q.name, q.default), f"{field}.{q.name}") for q in self.quantities}
+        words = {c.name: c.check(parameters.get(c.name, c.default), f"{field}.{c.name}") for c in self.choices}
+        return numbers | words
+
+    def check_pitch(self, hz: float, field: str = "hz") -> float:
+        """`hz` itself when the instrument can play it, else OutOfRange."""
+        low, high = self.pitch_range
+        if not low <= hz <= high:
+            raise OutOfRange(f"{self.name} plays {low:g} to {high:g} Hz; the score has {hz:.6g} Hz.", field)
+        return hz
+
+    def describe(self) -> dict[str, Any]:
+        """The instrument as served: enough to build its controls."""
+        numbers = [{"kind": "number"} | quantity.describe() for quantity in self.quantities]
+        return {
+            "name": self.name,
+            "description": self.description,
+            "pitch_range": {"low_hz": self.pitch_range[0], "high_hz": self.pitch_range[1]},
+            "sustains": self.sustains,
+            "parameters": numbers + [choice.describe() for choice in self.choices],
+        }
+
+
+def _number(quantity: Quantity, given: Any, field: str) -> float | int | None:
+    if given is None and quantity.default is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float | Mapping):
+        raise EngineError(f"Must be a number in the range {quantity.range_text}.", field)
+    try:
+        value = quantity.read(given, field)
+    except (KeyError, TypeError) as error:
+        raise EngineError('Must be a number, or {"value": number, "unit": text}.', field) from error
+    if not quantity.integer:
+        return value
+    if not value.is_integer():
+        raise OutOfRange(f"Must be a whole number in the range {quantity.range_text}.", field)
+    return int(value)

@@ -1,0 +1,67 @@
+"""Struck resonators: the modes of a free bar or a stiff string, each dying away at its own rate.
+
+References
+----------
+Fletcher, Rossing (1998), The Physics of Musical Instruments, 2nd ed., sections 2.15 (bars) and 2.18 (stiff strings).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
+from app.engine.audio.instruments.partials import BRIGHTNESS, START_PHASE, normalised, render_with, tilt
+from app.engine.quantity import Quantity
+
+_FLETCHER = "Fletcher & Rossing, The Physics of Musical Instruments"
+
+
+@functools.lru_cache(maxsize=64)
+def bar_ratios(count: int) -> NDArray[np.float64]:
+    """Frequency ratios (count,) of a free-free bar: (b_k / b_1)^2 with b_k the roots of cosh(b) cos(b) = 1."""
+    roots = [brentq(_free_bar, np.pi * (k + 0.5) - 0.1, np.pi * (k + 0.5) + 0.1, xtol=1e-13) for k in range(1, count + 1)]
+    ratios: NDArray[np.float64] = (np.array(roots) / roots[0]) ** 2
+    ratios.flags.writeable = False
+    return ratios
+
+
+def _free_bar(b: float) -> float:
+    return float(np.cos(b) - 1 / np.cosh(b))
+
+
+def string_ratios(count: int, stiffness: float) -> NDArray[np.float64]:
+    """Frequency ratios (count,) of a string of stiffness B: f_n / f_1 with f_n = n f_0 sqrt(1 + B n^2)."""
+    n = np.arange(1, count + 1, dtype=np.float64)
+    ratios: NDArray[np.float64] = n * np.sqrt((1 + stiffness * n**2) / (1 + stiffness))
+    return ratios
+
+
+def _partials(tone: Tone) -> Partials:
+    given = tone.parameters
+    count = given["partials"]
+    ratio = bar_ratios(count) if given["resonator"] == "bar" else string_ratios(count, given["stiffness"])
+    amplitude = tilt(count, given["brightness"]) / np.arange(1, count + 1)
+    return Partials(ratio=ratio, amplitude=normalised(amplitude), t60=given["decay_s"] * ratio ** -given["damping"])
+
+
+INSTRUMENT = Instrument(
+    name="modal",
+    description="A struck bar or string: the modes of the resonator, the high ones dying first.",
+    quantities=(
+        Quantity("partials", "N", "1", 1, 64, 8.0, "Number of modes.", "chosen for this service", integer=True),
+        Quantity("decay_s", "T60", "s", 0.05, 30, 1.5, "Time in which the first mode falls by 60 dB.", _FLETCHER),
+        Quantity("damping", "q", "1", 0, 2, 0.5, "How much sooner high modes die: the decay time goes with frequency to the power -q.", _FLETCHER),
+        Quantity("stiffness", "B", "1", 0, 0.01, 1e-4, "Inharmonicity of the string: f_n = n f_0 sqrt(1 + B n^2).", _FLETCHER),
+        BRIGHTNESS,
+        START_PHASE,
+    ),
+    choices=(Choice("resonator", ("bar", "string"), "bar", "The body whose modes sound: a free bar, or a stiff string."),),
+    pitch_range=(16.0, 16000.0),
+    sustains=True,
+    partials=_partials,
+    render=render_with(_partials),
+)

@@ -1,0 +1,25 @@
+"""The roll-call of every room's models, for Alembic, the shell and the seeds."""
+
+from __future__ import annotations
+
+from app.auth.models import LoginSession
+from app.changes.models import Change, IdempotencyKey
+from app.physics_parameters.models import PhysicsParameters
+from app.scenes.models import Body, Constraint, Mapping, Scene, Voice
+from app.universes.models import Membership, Universe
+from app.users.models import User
+
+__all__ = [
+    "Body",
+    "Change",
+    "Constraint",
+    "IdempotencyKey",
+    "LoginSession",
+    "Mapping",
+    "Membership",
+    "PhysicsParameters",
+    "Scene",
+    "Universe",
+    "User",
+    "Voice",
+]

@@ -1,0 +1,99 @@
+"""The served description of the API, made from the routes and their schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import flask_smorest
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import resolve_schema_cls
+from flask import Flask
+from marshmallow import Schema, fields
+from werkzeug.routing import BaseConverter, ValidationError
+
+from app.schemas import Blueprint, ErrorSchema, Measure, Real, VectorField
+
+
+class AnyUUID(BaseConverter):
+    """A UUID in a path, in any spelling that Python reads: with hyphens or without, in either case."""
+
+    regex = r"[^/]+"
+
+    def to_python(self, value: str) -> UUID:
+        """The UUID; what is none does not match, and is answered with 404."""
+        try:
+            return UUID(value)
+        except ValueError:
+            raise ValidationError from None
+
+    def to_url(self, value: Any) -> str:
+        """The usual spelling."""
+        return str(value)
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """flask-smorest's description, with the error answers left to app.errors."""
+
+    ERROR_SCHEMA = ErrorSchema
+
+    def _register_error_handlers(self) -> None:
+        """Errors have one rendering, registered by create_app()."""
+
+
+def describe(app: Flask) -> Api:
+    """The API of an application, ready for `mount`."""
+    marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
+    api = Api(app, spec_kwargs={"marshmallow_plugin": marshmallow, "info": {"license": {"name": "MIT"}}})
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    api.register_converter(AnyUUID, lambda converter: {"type": "string", "format": "uuid"})
+    assert marshmallow.converter is not None  # noqa: S101  made by the line above
+    marshmallow.converter.add_attribute_function(_own_fields)
+    return api
+
+
+def mount(app: Flask, api: Api, blueprint: Blueprint) -> None:
+    """Serve a room at /api, described, and the same handlers at /api/v1."""
+    prefix = blueprint.url_prefix or ""
+    api.register_blueprint(blueprint, url_prefix="/api" + prefix)
+    app.register_blueprint(blueprint, url_prefix="/api/v1" + prefix, name="v1-" + blueprint.name)
+
+
+def _schema_name(schema: Any) -> str:
+    instance = schema if isinstance(schema, Schema) else None
+    name = resolve_schema_cls(schema).__name__.removesuffix("Schema")
+    if instance is None:
+        return name
+    if instance.partial:
+        name += "Patch"
+    if instance.only is not None:
+        name += "Of" + "".join(part.title() for part in sorted(instance.only))
+    return name
+
+
+def _own_fields(self: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
+    if isinstance(field, Measure):
+        return _measure(field)
+    if isinstance(field, VectorField):
+        inner = {axis: _nullable(_measure(part), field.nullable_components) for axis, part in field.inner.items()}
+        return {"type": ["object", "null"] if field.allow_none else "object", "properties": inner, "additionalProperties": False}
+    if isinstance(field, Real):
+        return {"type": "number"}
+    return {}
+
+
+def _measure(field: Measure) -> dict[str, Any]:
+    quantity = field.quantity
+    low = {"exclusiveMinimum" if quantity.above else "minimum": quantity.minimum}
+    number = {"type": "integer" if quantity.integer else "number", **low, "maximum": quantity.maximum}
+    given = {
+        "type": "object",
+        "properties": {"value": {"type": "number"}, "unit": {"type": "string", "maxLength": 40, "examples": [quantity.unit]}},
+        "required": ["value", "unit"],
+        "additionalProperties": False,
+    }
+    return _nullable({"anyOf": [number, given], "x-unit": quantity.unit}, field.allow_none)
+
+
+def _nullable(schema: dict[str, Any], nullable: bool) -> dict[str, Any]:
+    return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]} if nullable else schema
