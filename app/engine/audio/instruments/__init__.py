@@ -1,0 +1,28 @@
+"""The instruments: a new one is a file here and a line below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.engine.audio.instruments import additive, karplus_strong, modal, sine
+from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
+from app.engine.errors import EngineError
+
+INSTRUMENTS: dict[str, Instrument] = {
+    instrument.name: instrument for instrument in (modal.INSTRUMENT, additive.INSTRUMENT, sine.INSTRUMENT, karplus_strong.INSTRUMENT)
+}
+
+
+def instrument(name: str, field: str = "instrument") -> Instrument:
+    """The instrument of that name, else EngineError naming those that exist."""
+    if name not in INSTRUMENTS:
+        raise EngineError(f"Must be one of {', '.join(INSTRUMENTS)}.", field)
+    return INSTRUMENTS[name]
+
+
+def describe() -> list[dict[str, Any]]:
+    """Every instrument with its parameters, as served."""
+    return [instrument.describe() for instrument in INSTRUMENTS.values()]
+
+
+__all__ = ["INSTRUMENTS", "Choice", "Instrument", "Partials", "Tone", "describe", "instrument"]

@@ -32,7 +32,13 @@ class Choice:
 
     def describe(self) -> dict[str, Any]:
         """The parameter as served."""
-        return {"name": self.name, "kind": "choice", "options": list(self.options), "default": self.default, "description": self.description}
+        return {
+            "name": self.name,
+            "kind": "choice",
+            "options": list(self.options),
+            "default": self.default,
+            "description": self.description,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,9 @@ INSTRUMENT = Instrument(
     quantities=(
         Quantity("partials", "N", "1", 1, 64, 8.0, "Number of modes.", "chosen for this service", integer=True),
         Quantity("decay_s", "T60", "s", 0.05, 30, 1.5, "Time in which the first mode falls by 60 dB.", _FLETCHER),
-        Quantity("damping", "q", "1", 0, 2, 0.5, "How much sooner high modes die: the decay time goes with frequency to the power -q.", _FLETCHER),
+        Quantity(
+            "damping", "q", "1", 0, 2, 0.5, "How much sooner high modes die: the decay time goes with frequency to the power -q.", _FLETCHER
+        ),
         Quantity("stiffness", "B", "1", 0, 0.01, 1e-4, "Inharmonicity of the string: f_n = n f_0 sqrt(1 + B n^2).", _FLETCHER),
         BRIGHTNESS,
         START_PHASE,

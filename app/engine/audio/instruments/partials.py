@@ -19,7 +19,9 @@ _ROWS = 64
 _INAUDIBLE_DB = 100.0
 _DECAY = 3 * math.log(10)
 
-BRIGHTNESS = Quantity("brightness", "b", "1", 0, 1, 0.5, "Strength of the high partials: the n-th is weighted by n^(2b-1).", "chosen for this service")
+BRIGHTNESS = Quantity(
+    "brightness", "b", "1", 0, 1, 0.5, "Strength of the high partials: the n-th is weighted by n^(2b-1).", "chosen for this service"
+)
 START_PHASE = Quantity(
     "start_phase", "phi", "rad", -2 * math.pi, 2 * math.pi, None, "Phase of every partial at the start; null draws each from the seed.", "chosen for this service"
 )  # fmt: skip
@@ -107,7 +109,9 @@ def powers(z: NDArray[np.complex128], count: int) -> NDArray[np.complex128]:
     return table
 
 
-def sustained(partials: Partials, phases: NDArray[np.float64], cycles: NDArray[np.float64], hz: NDArray[np.float64], sample_rate: int) -> Samples:
+def sustained(
+    partials: Partials, phases: NDArray[np.float64], cycles: NDArray[np.float64], hz: NDArray[np.float64], sample_rate: int
+) -> Samples:
     """The sum of undamped partials along a phase, float32 (n,).
 
     `cycles` (n,) is the integral of the pitch in cycles, `hz` (n,) the pitch itself; `phases` (P,) in rad.

@@ -1,0 +1,142 @@
+"""A plucked string: noise going round a delay line of one period, losing its high partials on the way.
+
+References
+----------
+Karplus, Strong (1983), Computer Music Journal 7(2), 43-55.
+Jaffe, Smith (1983), Computer Music Journal 7(2), 56-69: tuning by an allpass, decay stretching.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from app.engine.audio.instruments.instrument import Instrument, Partials, Samples, Tone
+from app.engine.audio.instruments.partials import STOP_AT
+from app.engine.quantity import Quantity
+
+_SHORT_LOOP = 110
+_SETTLED = 12
+_MOST_PARTIALS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """The loop g (1-s + s/z) (C + 1/z)/(1 + C/z) z^-N, whose phase delay at the pitch is one period."""
+
+    delay: int
+    gain: float
+    smoothing: float
+    allpass: float
+
+    @property
+    def numerator(self) -> NDArray[np.float64]:
+        """Of everything in the loop but the delay."""
+        numerator: NDArray[np.float64] = self.gain * np.convolve((1 - self.smoothing, self.smoothing), (self.allpass, 1.0))
+        return numerator
+
+    @property
+    def denominator(self) -> NDArray[np.float64]:
+        return np.array((1.0, self.allpass))
+
+    def response(self, omega: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Of everything in the loop but the delay, at `omega` rad per sample."""
+        back = np.exp(-1j * omega)
+        response: NDArray[np.complex128] = np.polyval(self.numerator[::-1], back) / np.polyval(self.denominator[::-1], back)
+        return response
+
+
+def _loop(tone: Tone) -> _Loop:
+    """The loop that is in tune at the pitch and falls by 60 dB there in `decay_s`."""
+    omega = 2 * math.pi * tone.hz / tone.sample_rate
+    keep = 10 ** (-3 / (tone.hz * tone.parameters["decay_s"]))
+    smoothing = min(0.5 * (1 - tone.parameters["brightness"]), _most_smoothing(omega, keep))
+    lowpass = 1 - smoothing + smoothing * complex(math.cos(omega), -math.sin(omega))
+    period = tone.sample_rate / tone.hz + math.atan2(lowpass.imag, lowpass.real) / omega
+    delay = math.floor(period - 0.5)
+    rest = period - delay
+    allpass = math.sin((1 - rest) * omega / 2) / math.sin((1 + rest) * omega / 2)
+    return _Loop(delay, min(1.0, keep / abs(lowpass)), smoothing, allpass)
+
+
+def _most_smoothing(omega: float, keep: float) -> float:
+    """The most smoothing that a round trip can afford at the pitch; with more, high notes would die at once and go flat."""
+    square = 0.25 - (1 - keep**2) / (2 * (1 - math.cos(omega)))
+    return 0.5 - math.sqrt(square) if square > 0 else 0.5
+
+
+def _pluck(tone: Tone, delay: int) -> NDArray[np.float64]:
+    """One period of noise without mean, (delay,)."""
+    noise = tone.rng().uniform(-1.0, 1.0, delay)
+    return noise - noise.mean()
+
+
+def _render(tone: Tone) -> Samples:
+    loop = _loop(tone)
+    pluck = _pluck(tone, loop.delay)
+    sound = (_in_one_filter if loop.delay < _SHORT_LOOP else _by_periods)(loop, pluck, tone.frames)
+    return (sound / max(1.0, float(np.abs(sound).max(initial=0.0)))).astype(np.float32)
+
+
+def _in_one_filter(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+    """The whole loop as one recursive filter; its cost goes with the period."""
+    excitation = np.zeros(frames)
+    excitation[: loop.delay] = pluck[:frames]
+    feedback = np.concatenate((loop.denominator, np.zeros(loop.delay + 1)))
+    feedback[loop.delay :] -= loop.numerator
+    sound: NDArray[np.float64] = lfilter(loop.denominator, feedback, excitation)
+    return sound
+
+
+def _by_periods(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+    """Each round trip from the one before; its cost goes with the number of periods."""
+    trips = -(-frames // loop.delay)
+    sound = np.empty((trips, loop.delay))
+    sound[0] = pluck
+    state = np.zeros(2)
+    for trip in range(1, trips):
+        sound[trip], state = lfilter(loop.numerator, loop.denominator, sound[trip - 1], zi=state)
+    return sound.reshape(-1)[:frames]
+
+
+def _partials(tone: Tone) -> Partials:
+    """Where the loop's phase is a whole number of turns; strengths are those of this very pluck."""
+    loop = _loop(tone)
+    count = max(1, min(_MOST_PARTIALS, int(STOP_AT * tone.sample_rate / tone.hz)))
+    turns = 2 * np.pi * np.arange(1, count + 1)
+    omega = turns * tone.hz / tone.sample_rate
+    for _ in range(_SETTLED):
+        omega = omega * turns / (loop.delay * omega - _unwrapped(loop, omega))
+    kept = np.abs(loop.response(omega))
+    strength = np.abs(np.exp(-1j * np.outer(omega, np.arange(loop.delay))) @ _pluck(tone, loop.delay)) * 2 / loop.delay
+    hz = omega * tone.sample_rate / (2 * np.pi)
+    t60 = -3 * np.arange(1, count + 1) / hz / np.log10(np.minimum(kept, 1 - 1e-12))
+    return Partials(ratio=hz / tone.hz, amplitude=strength / max(1.0, float(strength.sum())), t60=t60)
+
+
+def _unwrapped(loop: _Loop, omega: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Phase of the loop's filters at `omega`; it stays between 0 and -3 pi, and is continuous from 0."""
+    lowpass = np.angle(1 - loop.smoothing + loop.smoothing * np.exp(-1j * omega))
+    back = np.exp(-1j * omega)
+    allpass = np.angle((loop.allpass + back) / (1 + loop.allpass * back))
+    phase: NDArray[np.float64] = lowpass + np.where(allpass > 0, allpass - 2 * np.pi, allpass)
+    return phase
+
+
+INSTRUMENT = Instrument(
+    name="karplus_strong",
+    description="A plucked string, in tune at every pitch and dying away like one.",
+    quantities=(
+        Quantity("decay_s", "T60", "s", 0.5, 10, 2.0, "Time in which the fundamental falls by 60 dB.", "Jaffe & Smith 1983"),
+        Quantity("brightness", "b", "1", 0, 1, 0.5, "How long high partials last: 1 as long as the fundamental.", "Jaffe & Smith 1983"),
+    ),
+    choices=(),
+    pitch_range=(30.0, 8000.0),
+    sustains=False,
+    partials=_partials,
+    render=_render,
+)

@@ -1,0 +1,189 @@
+"""From a score to the samples of a file, in chunks of a second."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.audio.effects import DcBlocker, EndFade, Limiter
+from app.engine.audio.envelopes import Samples
+from app.engine.audio.files import FORMATS, BitDepth, quantized
+from app.engine.audio.sounds import Sound, sounds
+from app.engine.catalogue import RENDER
+from app.engine.errors import EngineError, OutOfRange, Unsupported
+from app.engine.music.score import Score
+
+Progress = Callable[[float], None]
+
+CEILING_DBTP = -1.0
+FADE_S = 0.01
+_TAIL_LIMIT_S = 10.0
+_BLOCKER_RING_S = 0.25
+_LOOP_RUN_IN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a score is rendered. `duration_s` None takes the score's; `tail_s` None what the notes need to ring out (0 for a loop)."""
+
+    sample_rate: int = 48000
+    format: str = "wav"
+    bit_depth: BitDepth = 24
+    duration_s: float | None = None
+    tail_s: float | None = None
+    seed: int = 0
+    channels: int = 2
+
+    def __post_init__(self) -> None:
+        """Raise EngineError naming the field that is out of range."""
+        if not isinstance(self.sample_rate, int):
+            raise OutOfRange("Must be a whole number of Hz.", "sample_rate")
+        RENDER["sample_rate"].check(self.sample_rate)
+        for name, value in (("duration_s", self.duration_s), ("tail_s", self.tail_s)):
+            if value is not None:
+                RENDER[name].check(value)
+        if self.format not in FORMATS:
+            raise EngineError(f"Must be one of {', '.join(FORMATS)}.", "format")
+        FORMATS[self.format].subtype(self.bit_depth)
+        if not 0 <= self.seed < 2**64:
+            raise OutOfRange("Must be a whole number from 0 to 2^64 - 1.", "seed")
+        if self.channels != 2:
+            raise Unsupported("Renders are stereo: 2 channels.", "channels")
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A score laid out for a file of `frames` samples: what sounds, when, and for how long.
+
+    `turn` is the period in samples of a looped score, 0 otherwise.
+    """
+
+    settings: Settings
+    sounds: tuple[Sound, ...]
+    duration_s: float
+    tail_s: float
+    frames: int
+    turn: int
+
+    def samples(self, progress: Progress | None = None, chunk: int | None = None) -> Iterator[NDArray[Any]]:
+        """The final samples (n, 2), dithered and rounded, as `files.write` takes them."""
+        return quantized(self.mastered(progress, chunk), self.settings.bit_depth, self.settings.seed)
+
+    def mastered(self, progress: Progress | None = None, chunk: int | None = None) -> Iterator[Samples]:
+        """Planar float chunks (2, n) after DC blocker, limiter and final fade; together `frames` long."""
+        rate = self.settings.sample_rate
+        blocker, limiter = DcBlocker(rate), Limiter(rate, CEILING_DBTP)
+        run_in = round(_LOOP_RUN_IN_S * rate) if self.turn else 0
+        fade = EndFade(self.frames, 0 if self.turn else math.ceil(FADE_S * rate))
+
+        def limited() -> Iterator[Samples]:
+            for bus in self.bus(-run_in, self.frames + run_in, chunk or rate, progress):
+                yield limiter.process(blocker.process(bus))
+            yield limiter.finish()
+
+        for block in _cut(limited(), run_in, self.frames):
+            yield fade.process(block)
+
+    def bus(self, first: int, last: int, chunk: int, progress: Progress | None = None) -> Iterator[Samples]:
+        """The sum of all sounds from sample `first` to `last`, planar (2, n) float32, in chunks of `chunk`.
+
+        Notes are rendered whole and added in order of onset, so the chunks do not show in the sum. Held notes are rendered
+        chunk by chunk along their phase. Memory is that of the longest note that is not held.
+        """
+        starts = sorted(((start, sound) for sound in self.sounds for start in self._starts(sound, first, last)), key=lambda pair: pair[0])
+        longest = max((sound.frames for _, sound in starts if not sound.held), default=0)
+        ring, following = np.zeros((2, chunk + longest), np.float32), 0
+        held: list[tuple[int, Sound]] = []
+        for begin in range(first, last, chunk):
+            end = min(begin + chunk, last)
+            while following < len(starts) and starts[following][0] < end:
+                start, sound = starts[following]
+                following += 1
+                if sound.held:
+                    held.append((start, sound))
+                else:
+                    _add(ring, sound.render(), start - begin)
+            for start, sound in held:
+                low, high = max(begin, start), min(end, start + sound.frames)
+                ring[:, low - begin : high - begin] += sound.span(low - start, high - start)
+            held = [(start, sound) for start, sound in held if start + sound.frames > end]
+            yield ring[:, : end - begin].copy()
+            ring[:, :-chunk] = ring[:, chunk:]
+            ring[:, -chunk:] = 0
+            if progress:
+                progress((end - first) / (last - first))
+
+    def _starts(self, sound: Sound, first: int, last: int) -> list[int]:
+        """Where a sound starts: once, or in every turn of a loop that reaches into `first` to `last`."""
+        if not self.turn:
+            return [sound.start]
+        earliest = -((sound.start + sound.frames - first - 1) // self.turn)
+        latest = (last - 1 - sound.start) // self.turn
+        return [sound.start + turn * self.turn for turn in range(earliest, latest + 1)]
+
+
+def _add(ring: Samples, samples: Samples, start: int) -> None:
+    """Add samples into the ring from `start` on; what lies before the ring is past."""
+    skip = max(0, -start)
+    ring[:, start + skip : start + samples.shape[1]] += samples[:, skip:]
+
+
+def _cut(chunks: Iterator[Samples], skip: int, frames: int) -> Iterator[Samples]:
+    """`frames` samples of a stream, after the first `skip`."""
+    place = -skip
+    for chunk in chunks:
+        part = chunk[:, max(0, -place) : max(0, frames - place)]
+        place += chunk.shape[1]
+        if part.shape[1]:
+            yield part
+
+
+def lay_out(score: Score, settings: Settings) -> Mix:
+    """The mix of a score. Raises EngineError when a voice, a pitch or a setting cannot be honoured."""
+    duration_s = score.duration_s if settings.duration_s is None else settings.duration_s
+    rate = settings.sample_rate
+    found = tuple(sounds(score, rate, duration_s, settings.seed))
+    tail_s = _tail(score, settings, found, duration_s)
+    frames = math.floor((duration_s + tail_s) * rate + 0.5)
+    return Mix(settings, found, duration_s, tail_s, frames, frames if score.loop else 0)
+
+
+def _tail(score: Score, settings: Settings, found: tuple[Sound, ...], duration_s: float) -> float:
+    if score.loop:
+        if settings.tail_s:
+            raise Unsupported("A looped scene has no tail: what rings after its end sounds at its beginning.", "tail_s")
+        return 0.0
+    if settings.tail_s is not None:
+        return settings.tail_s
+    end = max((sound.start + sound.frames for sound in found), default=0) / settings.sample_rate
+    return min(max(0.0, end - duration_s) + _BLOCKER_RING_S, _TAIL_LIMIT_S)
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A whole render in memory: `samples` (frames, 2) as they go into the file, and their SHA-256 in hex."""
+
+    samples: NDArray[Any]
+    samples_hash: str
+    sample_rate: int
+    duration_s: float
+    tail_s: float
+
+    @property
+    def frames(self) -> int:
+        """Length in samples."""
+        return len(self.samples)
+
+
+def render(score: Score, settings: Settings, progress: Progress | None = None) -> Rendering:
+    """All samples of a score at once. `progress` gets fractions from 0 to 1 and may raise Cancelled."""
+    mix = lay_out(score, settings)
+    samples = np.concatenate(list(mix.samples(progress)))
+    digest = hashlib.sha256(samples).hexdigest()
+    return Rendering(samples, digest, settings.sample_rate, mix.duration_s, mix.tail_s)

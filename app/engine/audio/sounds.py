@@ -1,0 +1,171 @@
+"""Notes made ready to sound: each with its instrument, its envelope and its place in the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.audio.envelopes import Adsr, Envelope, Samples
+from app.engine.audio.instruments import INSTRUMENTS, Instrument, Partials, Tone, instrument
+from app.engine.audio.instruments.partials import FADE_FROM, ring_s, start_phases, sustained
+from app.engine.audio.tracks import Track, strikes
+from app.engine.catalogue import VOICE
+from app.engine.errors import Unsupported
+from app.engine.music.score import Note, Score
+
+HEADROOM = 10 ** (-12 / 20)
+"""Peak of the loudest note alone; four such notes at once still pass the limiter untouched."""
+
+_LONG_S = 10.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A voice that sounds; `gain` is linear."""
+
+    instrument: Instrument
+    parameters: Mapping[str, Any]
+    adsr: Adsr
+    gain: float
+    pan: float
+    field: str
+
+    @classmethod
+    def of(cls, voice: Mapping[str, Any], field: str) -> Part:
+        """The part of a voice in a score. Raises EngineError naming the field, under `field`."""
+        player = instrument(voice.get("instrument") or next(iter(INSTRUMENTS)), f"{field}.instrument")
+        parameters = player.validate(voice.get("parameters") or {}, f"{field}.parameters")
+        adsr = voice.get("adsr") or {}
+        times = {name: _setting(adsr, name, f"adsr.{name}", field) for name in ("attack_s", "decay_s", "sustain", "release_s")}
+        gain_db, pan = (_setting(voice, name, name, field) for name in ("gain_db", "pan"))
+        return cls(player, parameters, Adsr(**times), 10 ** (gain_db / 20), pan, field)
+
+
+def _setting(given: Mapping[str, Any], name: str, quantity: str, field: str) -> float:
+    value = given.get(name)
+    return VOICE[quantity].read(VOICE[quantity].default if value is None else value, f"{field}.{quantity}")
+
+
+def parts(score: Score) -> dict[str, Part]:
+    """The voices that are heard, by id: those that solo where any does, and none that is muted."""
+    solo = any(voice.get("solo") for voice in score.voices)
+    return {
+        str(voice["id"]): Part.of(voice, f"voices[{place}]")
+        for place, voice in enumerate(score.voices)
+        if not voice.get("mute") and (voice.get("solo") or not solo)
+    }
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A note in the file: `start` and `envelope` in samples, `gain` linear. It is rendered whole, or span by span when `held`."""
+
+    note: Note
+    part: Part
+    tone: Tone
+    envelope: Envelope
+    start: int
+    gain: float
+    held: bool
+
+    @property
+    def frames(self) -> int:
+        """Length in samples, release included."""
+        return self.envelope.frames
+
+    def partials(self) -> Partials:
+        """What the note is made of."""
+        return self.part.instrument.partials(self.tone)
+
+    def render(self) -> Samples:
+        """The whole note as (2, frames)."""
+        samples = self.part.instrument.render(self.tone)
+        self.envelope.apply(samples)
+        left, right = pan_gains(np.array(self.place))
+        return np.stack((samples * np.float32(self.gain * left), samples * np.float32(self.gain * right)))
+
+    @property
+    def place(self) -> float:
+        """Pan of note and voice together, -1 to 1."""
+        return min(1.0, max(-1.0, self.note.pan + self.part.pan))
+
+    def span(self, first: int, last: int) -> Samples:
+        """Samples `first` to `last` of a held note, (2, last - first)."""
+        track = Track.of(self.note)
+        times = np.arange(first, last) / self.tone.sample_rate
+        partials = self.partials()
+        phases = start_phases(self.tone, len(partials.ratio))
+        samples = sustained(partials, phases, track.cycles_at(times), track.hz_at(times), self.tone.sample_rate)
+        samples *= (self.gain * track.gain_at(times)).astype(np.float32)
+        self.envelope.apply(samples, first)
+        left, right = pan_gains(np.clip(track.pan_at(times) + self.part.pan, -1.0, 1.0))
+        return np.stack((samples * left.astype(np.float32), samples * right.astype(np.float32)))
+
+
+def pan_gains(pan: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Constant-power gains of left and right for `pan` from -1 to 1: their squares add up to 1."""
+    angle = (pan + 1) * (math.pi / 4)
+    return np.cos(angle), np.sin(angle)
+
+
+def sounds(score: Score, sample_rate: int, duration_s: float, seed: int) -> list[Sound]:
+    """The sounds of the notes that start before `duration_s`, in order of their start.
+
+    Raises EngineError when a voice or a pitch is not playable, or too high for the sample rate.
+    """
+    heard = parts(score)
+    found = [
+        _sound(note, heard[note.voice_id], sample_rate, duration_s, seeds)
+        for index, whole in enumerate(score.notes)
+        if whole.voice_id in heard
+        for note, seeds in _struck(whole, (seed, index))
+        if note.t_s < duration_s
+    ]
+    return sorted(found, key=lambda sound: sound.start)
+
+
+def _struck(note: Note, seeds: tuple[int, ...]) -> Iterator[tuple[Note, tuple[int, ...]]]:
+    if not (note.track and note.track.get("rate_hz") is not None):
+        yield note, seeds
+        return
+    for index, struck in enumerate(strikes(note)):
+        yield struck, (*seeds, index)
+
+
+def _sound(note: Note, part: Part, sample_rate: int, duration_s: float, seeds: tuple[int, ...]) -> Sound:
+    _check_pitch(note, part, sample_rate)
+    parameters = dict(part.parameters)
+    if note.brightness is not None and "brightness" in parameters:
+        parameters["brightness"] = min(1.0, max(0.0, note.brightness))
+    gate_s = min(note.duration_s, duration_s - note.t_s) if note.track else note.duration_s
+    gate = max(1, round(gate_s * sample_rate))
+    tone = Tone(note.hz, gate, sample_rate, parameters, seeds)
+    held = part.instrument.sustains and (note.track is not None or gate_s > _LONG_S and math.isinf(ring_s(part.instrument.partials(tone))))
+    if not held:
+        gate = min(gate, _ring(part.instrument.partials(tone), sample_rate))
+    envelope = Envelope.of(part.adsr, gate, sample_rate)
+    tone = Tone(note.hz, envelope.frames, sample_rate, parameters, seeds)
+    return Sound(note, part, tone, envelope, round(note.t_s * sample_rate), HEADROOM * part.gain * note.amplitude, held)
+
+
+def _ring(partials: Partials, sample_rate: int) -> int:
+    seconds = ring_s(partials)
+    return round(seconds * sample_rate) if math.isfinite(seconds) else 2**62
+
+
+def _check_pitch(note: Note, part: Part, sample_rate: int) -> None:
+    field = f"{part.field}.instrument"
+    if note.track and not part.instrument.sustains:
+        able = ", ".join(name for name, player in INSTRUMENTS.items() if player.sustains)
+        raise Unsupported(f"{part.instrument.name} cannot hold a continuous note; give its mapping a rate, or take one of {able}.", field)
+    pitches = Track.of(note).hz
+    part.instrument.check_pitch(float(pitches.min()), field)
+    highest = part.instrument.check_pitch(float(pitches.max()), field)
+    if highest > FADE_FROM * sample_rate:
+        needed = math.ceil(highest / FADE_FROM)
+        raise Unsupported(f"The score reaches {highest:.6g} Hz; that needs a sample rate of at least {needed} Hz.", "sample_rate")
