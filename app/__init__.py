@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -45,7 +46,7 @@ def create_app(environ: dict[str, str] | None = None, **overrides: Any) -> Flask
     settings = config.load(environ, **overrides)
     logs.configure(settings.log_level)
     app = HarmonicUniverse(__name__, static_folder=None)
-    app.config.update(config.flask_config(settings))
+    app.config.update(config.flask_config(settings), VERSION=__version__)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["uuid"] = AnyUUID
@@ -63,7 +64,7 @@ def _bind(app: Flask, settings: config.Settings) -> None:
     db.init_app(app)
     with app.app_context():
         prepare(db.engine)
-    migrate.init_app(app, db, compare_type=True)
+    migrate.init_app(app, db, directory=str(Path(__file__).parent.parent / "migrations"))
     jwt.init_app(app)
     socketio.init_app(
         app,
@@ -80,17 +81,27 @@ def _bind(app: Flask, settings: config.Settings) -> None:
         CORS(
             app,
             origins=list(settings.cors_origins),
-            expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", "X-Universe-Revision", "Idempotent-Replayed", "Content-Disposition"],
+            expose_headers=[
+                "ETag",
+                "Location",
+                "Retry-After",
+                "X-Request-Id",
+                "X-Universe-Revision",
+                "Idempotent-Replayed",
+                "Content-Disposition",
+            ],
             max_age=600,
         )
 
 
 def _open_rooms(app: Flask) -> None:
     from app.auth.routes import bp as auth  # noqa: PLC0415  rooms import the extensions bound above
+    from app.system.routes import bp as system  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth,):
+    for room in (auth, system):
         mount(app, api, room)
+    app.register_blueprint(system, name="root-system")
 
 
 __all__ = ["celery", "create_app", "models"]

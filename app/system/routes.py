@@ -1,0 +1,125 @@
+"""The service about itself: is it alive, is it ready, which release, what can it do."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Response, current_app, make_response, render_template, request, send_from_directory, url_for
+
+from app.engine import VERSION as ENGINE_VERSION
+from app.errors import Busy, NotFound
+from app.schemas import Blueprint
+from app.system.checks import readiness, worst
+from app.system.schemas import HealthSchema, ReadinessSchema, VersionSchema
+
+bp = Blueprint("system", __name__, description="The service about itself.", template_folder="templates")
+
+_OWN_FILES = Path(__file__).parent / "static"
+_SWAGGER_FILES = {"swagger-ui.css": "css", "swagger-ui-bundle.js": "js"}
+_DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class NotReady(Busy):
+    """Something that requests need is missing."""
+
+    code, message = "NOT_READY", "The service cannot answer requests yet."
+
+
+@bp.get("/health")
+@bp.doc(operationId="getHealth", security=[])
+@bp.response(200, HealthSchema)
+def health() -> dict[str, str]:
+    """Whether the process is alive."""
+    return {"status": "ok"}
+
+
+@bp.get("/ready")
+@bp.doc(operationId="getReadiness", security=[])
+@bp.response(200, ReadinessSchema)
+def ready() -> dict[str, Any]:
+    """Whether the service can do its work: database, migrations, storage, jobs."""
+    checks = readiness()
+    state = worst(checks)
+    if state == "fail":
+        raise NotReady(errors={check.name: [check.message] for check in checks if check.state == "fail"})
+    return {"status": "ready" if state == "ok" else "degraded", "checks": checks}
+
+
+@bp.get("/version")
+@bp.doc(operationId="getVersion", security=[])
+@bp.response(200, VersionSchema)
+def version() -> dict[str, str]:
+    """Which release this is."""
+    config = current_app.config
+    return {
+        "name": config["API_TITLE"],
+        "version": config["VERSION"],
+        "api_version": config["API_VERSION"],
+        "engine_version": ENGINE_VERSION,
+    }
+
+
+@bp.get("/openapi.json")
+@bp.doc(operationId="getDescription", security=[])
+@bp.response(200, {"type": "object"}, description="An OpenAPI 3.1 document.")
+def description() -> Response:
+    """The description of this API."""
+    text, tag = _description()
+    response = Response(text, content_type="application/json")
+    response.set_etag(tag)
+    response.make_conditional(request)
+    return response
+
+
+@bp.get("/docs")
+@bp.doc(operationId="getDocs", security=[])
+@bp.response(200, {"type": "string"}, content_type="text/html", description="A page.")
+def docs() -> Response:
+    """The description as a page to read and try; it needs no network."""
+    here = request.blueprint
+    page = render_template(
+        "docs.html",
+        title=current_app.config["API_TITLE"],
+        description=url_for(f"{here}.description"),
+        file=lambda name: url_for(f"{here}.docs_file", name=name),
+    )
+    response = make_response(page)
+    response.headers["Content-Security-Policy"] = _DOCS_POLICY
+    return response
+
+
+@bp.get("/docs/<string:name>")
+@bp.doc(operationId="getDocsFile", security=[])
+@bp.response(200, {"type": "string"}, content_type="*/*", description="A style sheet or a script.")
+def docs_file(name: str) -> Response:
+    """A file of that page."""
+    if name in _SWAGGER_FILES:
+        return send_from_directory(_swagger() / _SWAGGER_FILES[name], name, max_age=3600)
+    if name == "docs.js":
+        return send_from_directory(_OWN_FILES, name, max_age=3600)
+    raise NotFound
+
+
+def _description() -> tuple[bytes, str]:
+    """The document and its ETag, made once: an application's routes do not change."""
+    known: tuple[bytes, str] | None = current_app.extensions.get("description")
+    if known is None:
+        api = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
+        text = orjson.dumps(api.spec.to_dict())
+        known = current_app.extensions["description"] = text, hashlib.sha256(text).hexdigest()[:32]
+    return known
+
+
+def _swagger() -> Path:
+    """Where Swagger UI's files lie: in a package that is installed for them, and never imported."""
+    package = find_spec("flask_openapi3_swagger")
+    if package is None or not package.submodule_search_locations:
+        raise NotFound("The page's files are not installed: pip install flask-openapi3-swagger.")
+    return Path(package.submodule_search_locations[0]) / "templates" / "swagger"
