@@ -33,7 +33,8 @@ class DcBlocker:
         """The chunk without its offset."""
         # In double precision: the pole is so near 1 that single precision would add an offset of its own.
         out, self._state = lfilter(self._b, self._a, chunk.astype(np.float64), axis=1, zi=self._state)
-        return out.astype(np.float32)
+        blocked: Samples = out.astype(np.float32)
+        return blocked
 
 
 class Limiter:

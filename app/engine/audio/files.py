@@ -81,7 +81,7 @@ def write(path: Path, samples: Iterable[NDArray[Any]], *, format: str, bit_depth
     digest, frames = hashlib.sha256(), 0
     with soundfile.SoundFile(path, "w", sample_rate, 2, kind.subtype(bit_depth), format=kind.container) as file:
         for chunk in samples:
-            digest.update(chunk)
+            digest.update(chunk.data)
             frames += len(chunk)
             # 24-bit samples travel in the upper three bytes of an int32.
             file.write(chunk << 8 if bit_depth == 24 else chunk)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import sosfilt
 
+from app.engine.audio.products import product
+
 # BS.1770-5, annex 2, table 1: four phases of twelve taps; the third and fourth are the second and first reversed.
 _FIRST = (
     0.0017089843750, 0.0109863281250, -0.0196533203125, 0.0332031250000, -0.0594482421875, 0.1373291015625,
@@ -54,7 +56,7 @@ def interpolated_peak(samples: NDArray[np.float32], floor: float = 0.0) -> NDArr
     loud = np.abs(windows).max(axis=1) * OVERSHOOT >= floor
     peak = np.zeros((blocks, _BLOCK), np.float32)
     if loud.any():
-        peak[loud] = np.abs(windows[loud] @ _INTERPOLATOR).reshape(-1, 4, _BLOCK).max(axis=1)
+        peak[loud] = np.abs(product(windows[loud], _INTERPOLATOR)).reshape(-1, 4, _BLOCK).max(axis=1)
     return peak.reshape(-1)[:places]
 
 

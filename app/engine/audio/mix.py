@@ -185,5 +185,5 @@ def render(score: Score, settings: Settings, progress: Progress | None = None) -
     """All samples of a score at once. `progress` gets fractions from 0 to 1 and may raise Cancelled."""
     mix = lay_out(score, settings)
     samples = np.concatenate(list(mix.samples(progress)))
-    digest = hashlib.sha256(samples).hexdigest()
+    digest = hashlib.sha256(samples.data).hexdigest()
     return Rendering(samples, digest, settings.sample_rate, mix.duration_s, mix.tail_s)

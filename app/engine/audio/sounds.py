@@ -15,7 +15,7 @@ from app.engine.audio.instruments import INSTRUMENTS, Instrument, Partials, Tone
 from app.engine.audio.instruments.partials import FADE_FROM, ring_s, start_phases, sustained
 from app.engine.audio.tracks import Track, strikes
 from app.engine.catalogue import VOICE
-from app.engine.errors import Unsupported
+from app.engine.errors import EngineError, Unsupported
 from app.engine.music.score import Note, Score
 
 HEADROOM = 10 ** (-12 / 20)
@@ -47,8 +47,10 @@ class Part:
 
 
 def _setting(given: Mapping[str, Any], name: str, quantity: str, field: str) -> float:
-    value = given.get(name)
-    return VOICE[quantity].read(VOICE[quantity].default if value is None else value, f"{field}.{quantity}")
+    value = given.get(name, VOICE[quantity].default)
+    if not isinstance(value, int | float | Mapping):
+        raise EngineError(f"Must be a number in the range {VOICE[quantity].range_text}.", f"{field}.{quantity}")
+    return VOICE[quantity].read(value, f"{field}.{quantity}")
 
 
 def parts(score: Score) -> dict[str, Part]:
@@ -144,18 +146,13 @@ def _sound(note: Note, part: Part, sample_rate: int, duration_s: float, seeds: t
         parameters["brightness"] = min(1.0, max(0.0, note.brightness))
     gate_s = min(note.duration_s, duration_s - note.t_s) if note.track else note.duration_s
     gate = max(1, round(gate_s * sample_rate))
-    tone = Tone(note.hz, gate, sample_rate, parameters, seeds)
-    held = part.instrument.sustains and (note.track is not None or gate_s > _LONG_S and math.isinf(ring_s(part.instrument.partials(tone))))
-    if not held:
-        gate = min(gate, _ring(part.instrument.partials(tone), sample_rate))
+    ring = ring_s(part.instrument.partials(Tone(note.hz, gate, sample_rate, parameters, seeds)))
+    held = part.instrument.sustains and (note.track is not None or (gate_s > _LONG_S and math.isinf(ring)))
+    if not held and ring < gate_s:
+        gate = math.ceil(ring * sample_rate)
     envelope = Envelope.of(part.adsr, gate, sample_rate)
     tone = Tone(note.hz, envelope.frames, sample_rate, parameters, seeds)
     return Sound(note, part, tone, envelope, round(note.t_s * sample_rate), HEADROOM * part.gain * note.amplitude, held)
-
-
-def _ring(partials: Partials, sample_rate: int) -> int:
-    seconds = ring_s(partials)
-    return round(seconds * sample_rate) if math.isfinite(seconds) else 2**62
 
 
 def _check_pitch(note: Note, part: Part, sample_rate: int) -> None:

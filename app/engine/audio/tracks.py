@@ -60,13 +60,14 @@ def values(track: Mapping[str, Any], name: str, held: float) -> NDArray[np.float
 def _between(column: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(column) == 1:
         return np.full(len(places), column[0])
-    return np.interp(places, np.arange(len(column)), column)
+    between: NDArray[np.float64] = np.interp(places, np.arange(len(column)), column)
+    return between
 
 
 def integral(column: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Integral from 0 to `places` (n,) of the values at 0, 1, 2, ..., linear between them and the last one held."""
     if len(column) == 1:
-        return column[0] * places
+        return float(column[0]) * places
     before = np.concatenate(([0.0], np.cumsum(0.5 * (column[1:] + column[:-1]))))
     step = np.concatenate((np.diff(column), [0.0]))
     knot = np.minimum(places.astype(np.int64), len(column) - 1)

@@ -48,7 +48,7 @@ class Partials:
     Attributes
     ----------
     ratio : float64 (P,), frequency over the pitch
-    amplitude : float64 (P,), linear, signed; the magnitudes add up to at most 1
+    amplitude : float64 (P,), linear, signed
     t60 : float64 (P,), seconds for a decay of 60 dB; infinite for a partial that does not decay
     """
 
@@ -98,7 +98,7 @@ class Instrument:
 
     def validate(self, parameters: Mapping[str, Any], field: str = "parameters") -> dict[str, Any]:
         """All parameters with defaults filled in. Raises EngineError naming the offending field."""
-        known = {parameter.name for parameter in (*self.quantities, *self.choices)}
+        known = {quantity.name for quantity in self.quantities} | {choice.name for choice in self.choices}
         for name in parameters:
             if name not in known:
                 raise EngineError(f"{self.name} has no such parameter; it has {', '.join(sorted(known))}.", f"{field}.{name}")

@@ -21,7 +21,7 @@ from app.engine.quantity import Quantity
 
 _SHORT_LOOP = 110
 _SETTLED = 12
-_MOST_PARTIALS = 40
+_PADDED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class _Loop:
     def response(self, omega: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Of everything in the loop but the delay, at `omega` rad per sample."""
         back = np.exp(-1j * omega)
-        response: NDArray[np.complex128] = np.polyval(self.numerator[::-1], back) / np.polyval(self.denominator[::-1], back)
-        return response
+        forward, backward = np.polyval(self.numerator[::-1], back), np.polyval(self.denominator[::-1], back)
+        return np.asarray(forward / backward, dtype=np.complex128)
 
 
 def _loop(tone: Tone) -> _Loop:
@@ -72,7 +72,7 @@ def _most_smoothing(omega: float, keep: float) -> float:
 def _pluck(tone: Tone, delay: int) -> NDArray[np.float64]:
     """One period of noise without mean, (delay,)."""
     noise = tone.rng().uniform(-1.0, 1.0, delay)
-    return noise - noise.mean()
+    return np.asarray(noise - noise.mean(), dtype=np.float64)
 
 
 def _render(tone: Tone) -> Samples:
@@ -100,22 +100,23 @@ def _by_periods(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray
     state = np.zeros(2)
     for trip in range(1, trips):
         sound[trip], state = lfilter(loop.numerator, loop.denominator, sound[trip - 1], zi=state)
-    return sound.reshape(-1)[:frames]
+    return np.asarray(sound.reshape(-1)[:frames], dtype=np.float64)
 
 
 def _partials(tone: Tone) -> Partials:
     """Where the loop's phase is a whole number of turns; strengths are those of this very pluck."""
     loop = _loop(tone)
-    count = max(1, min(_MOST_PARTIALS, int(STOP_AT * tone.sample_rate / tone.hz)))
+    count = max(1, int(STOP_AT * tone.sample_rate / tone.hz))
     turns = 2 * np.pi * np.arange(1, count + 1)
     omega = turns * tone.hz / tone.sample_rate
     for _ in range(_SETTLED):
         omega = omega * turns / (loop.delay * omega - _unwrapped(loop, omega))
     kept = np.abs(loop.response(omega))
-    strength = np.abs(np.exp(-1j * np.outer(omega, np.arange(loop.delay))) @ _pluck(tone, loop.delay)) * 2 / loop.delay
+    spectrum = np.abs(np.fft.rfft(_pluck(tone, loop.delay), _PADDED * loop.delay)) * 2 / loop.delay
+    strength = np.interp(omega, np.linspace(0, np.pi, len(spectrum)), spectrum)
     hz = omega * tone.sample_rate / (2 * np.pi)
     t60 = -3 * np.arange(1, count + 1) / hz / np.log10(np.minimum(kept, 1 - 1e-12))
-    return Partials(ratio=hz / tone.hz, amplitude=strength / max(1.0, float(strength.sum())), t60=t60)
+    return Partials(ratio=hz / tone.hz, amplitude=strength, t60=t60)
 
 
 def _unwrapped(loop: _Loop, omega: NDArray[np.float64]) -> NDArray[np.float64]:

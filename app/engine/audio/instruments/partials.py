@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.audio.instruments.instrument import Partials, Samples, Tone
+from app.engine.audio.products import product
 from app.engine.quantity import Quantity
 
 FADE_FROM, STOP_AT = 0.40, 0.45
 """Partials fade out between these fractions of the sample rate, so that none is aliased."""
 
 _BLOCK = 256
-_ROWS = 64
 _INAUDIBLE_DB = 100.0
 _DECAY = 3 * math.log(10)
 
@@ -23,8 +23,15 @@ BRIGHTNESS = Quantity(
     "brightness", "b", "1", 0, 1, 0.5, "Strength of the high partials: the n-th is weighted by n^(2b-1).", "chosen for this service"
 )
 START_PHASE = Quantity(
-    "start_phase", "phi", "rad", -2 * math.pi, 2 * math.pi, None, "Phase of every partial at the start; null draws each from the seed.", "chosen for this service"
-)  # fmt: skip
+    "start_phase",
+    "phi",
+    "rad",
+    -2 * math.pi,
+    2 * math.pi,
+    None,
+    "Phase of every partial at the start; null draws each from the seed.",
+    "chosen for this service",
+)
 
 
 def render_with(partials: Callable[[Tone], Partials]) -> Callable[[Tone], Samples]:
@@ -86,16 +93,7 @@ def _sum_of_powers(start: NDArray[np.complex128], z: NDArray[np.complex128], fra
     rows[np.abs(rows) < 1e-30] = 0
     left = np.concatenate((rows.real, -rows.imag)).T.astype(np.float32, order="C")
     right = np.concatenate((columns.real, columns.imag)).astype(np.float32)
-    return _product(left, right).reshape(-1)[:frames]
-
-
-def _product(left: Samples, right: Samples) -> Samples:
-    """left @ right, a few rows at a time: a product this small is never split over threads, so the bits do not depend on them."""
-    out = np.empty((len(left), right.shape[1]), np.float32)
-    step = max(1, _ROWS * 16 // max(right.shape[0], 16))
-    for first in range(0, len(left), step):
-        np.matmul(left[first : first + step], right, out=out[first : first + step])
-    return out
+    return product(left, right).reshape(-1)[:frames]
 
 
 def powers(z: NDArray[np.complex128], count: int) -> NDArray[np.complex128]:

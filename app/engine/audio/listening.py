@@ -1,0 +1,201 @@
+"""Listening to single notes in a finished file: when does each begin, and at what pitch?
+
+A note is measured only where it stands alone; where others cover it, it is `masked`, which is not a fault.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import next_fast_len, rfft
+from scipy.signal.windows import blackmanharris
+
+from app.engine.audio.instruments.partials import FADE_FROM, band_limit
+from app.engine.audio.sounds import Sound, pan_gains
+from app.engine.audio.tracks import Track
+
+ONSET_TOLERANCE_S = 0.003
+PITCH_TOLERANCE_CENTS = 1.0
+
+_ONSET_CLEAR_S = 0.050
+_LONGEST_ATTACK_S = 0.005
+_LOWEST_ONSET_HZ = 50.0
+_BEFORE_S, _GUARD_S, _AFTER_S = 0.030, 0.010, 0.020
+_RISE = 10 ** (12 / 20)
+_LEVEL_S = 0.001
+_ATTACK_DELAY_S = 0.0007
+
+_PITCH_FROM_S = 0.020
+_SHORTEST_S, _LONGEST_S = 0.050, 0.5
+_PERIODS = 10
+_NEAR = 6.0
+_NEAR_LEVEL, _FAR_LEVEL = 10 ** (-50 / 20), 10 ** (30 / 20)
+_LOST_LEVEL = 10 ** (-30 / 20)
+_QUIET = 10 ** (-70 / 20)
+_STEADY_CENTS = 0.1
+
+Reader = Callable[[int, int], NDArray[np.float64]]
+"""Samples `first` to `last` of the file as (n, 2); silence outside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of measuring one thing: `status` measured, masked or failed; `value` s or cents off; `why` in words."""
+
+    status: str
+    value: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The partials of one sound over a stretch of time: lowest and highest Hz of each, and amplitudes in the file."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    level: NDArray[np.float64]
+
+
+class Expected:
+    """One sound as the score has it; times in s from the start of the file."""
+
+    def __init__(self, sound: Sound, shift_s: float = 0.0) -> None:
+        self.sound = sound
+        self.onset = sound.note.t_s + shift_s
+        self.gate_end = self.onset + sound.envelope.gate / sound.tone.sample_rate
+        self.end = self.onset + sound.frames / sound.tone.sample_rate
+        self.partials = sound.partials()
+        self.track = Track.of(sound.note)
+
+    def lines(self, first: float, last: float, at: float) -> _Line:
+        """The partials between `first` and `last`, with the levels they have at `at` (all s)."""
+        hz = self.track.hz_at(np.clip(np.linspace(first, last, 9) - self.onset, 0.0, None))
+        ratio = self.partials.ratio
+        decay = 10 ** (-3 * max(0.0, at - self.onset) / self.partials.t60) if not self.sound.held else 1.0
+        gain = self.sound.gain * float(self.track.gain_at(np.array([max(0.0, at - self.onset)]))[0])
+        limit = band_limit(hz.max() * ratio, self.sound.tone.sample_rate)
+        return _Line(hz.min() * ratio, hz.max() * ratio, gain * np.abs(self.partials.amplitude) * decay * limit)
+
+
+class Listener:
+    """Measures notes in the file that `read` reads, knowing all that should sound in it."""
+
+    def __init__(self, expected: Iterable[Expected], sample_rate: int, read: Reader) -> None:
+        self._all = sorted(expected, key=lambda one: one.onset)
+        self._rate = sample_rate
+        self._read = read
+        self._onsets = np.array([one.onset for one in self._all])
+        self._borders = np.sort([time for one in self._all for time in (one.onset, one.gate_end, one.end)])
+        self._longest = max((one.end - one.onset for one in self._all), default=0.0)
+
+    def onset(self, one: Expected) -> Finding:
+        """How late the note begins, in s."""
+        attack = one.sound.envelope.attack / self._rate
+        if attack > _LONGEST_ATTACK_S or one.sound.tone.hz < _LOWEST_ONSET_HZ:
+            return Finding("masked", why="too slow or too low for its onset to be seen")
+        if self._borders_within(one.onset - _ONSET_CLEAR_S, one.onset + _ONSET_CLEAR_S) > 1:
+            return Finding("masked", why="another note begins or ends within 50 ms")
+        late = self._rise(one.onset)
+        if late is None:
+            return Finding("masked", why="it does not rise 12 dB above what sounds before it")
+        within = abs(late) <= ONSET_TOLERANCE_S
+        return Finding("measured" if within else "failed", late, "" if within else f"begins {late * 1000:+.1f} ms off")
+
+    def _borders_within(self, first: float, last: float) -> int:
+        low, high = np.searchsorted(self._borders, (first, last))
+        return int(high - low)
+
+    def _rise(self, onset: float) -> float | None:
+        """When the level leaves what was there before, in s after `onset`; None when it does not rise 12 dB."""
+        width = max(2, round(_LEVEL_S * self._rate))
+        first = round((onset - _BEFORE_S) * self._rate) - width
+        last = round((onset + _AFTER_S) * self._rate)
+        change = np.diff(self._read(first, last), axis=0)
+        power = np.cumsum(np.concatenate(([0.0], (change**2).sum(axis=1))))
+        level = np.sqrt(np.maximum(power[width:] - power[:-width], 0.0) / width)
+        split = round((_BEFORE_S - _GUARD_S) * self._rate)
+        before, after = float(level[:split].max()), float(level[split:].max())
+        if after < max(before * _RISE, 1e-9):
+            return None
+        found = int(np.argmax(level[split:] > max(1.5 * before, 0.1 * after)))
+        # Level i covers the `width` changes up to sample first + i + width.
+        return (first + split + found + width / 2) / self._rate - onset - _ATTACK_DELAY_S
+
+    def pitch(self, one: Expected) -> Finding:
+        """How sharp the note is, in cents."""
+        first, last = self._window(one)
+        length = last - first
+        if length < max(_SHORTEST_S, _PERIODS / one.sound.tone.hz):
+            return Finding("masked", why="no stretch long enough without another onset or end")
+        own = one.lines(first, last, (first + last) / 2)
+        if own.low[0] <= 0 or 1200 * math.log2(own.high[0] / own.low[0]) > _STEADY_CENTS:
+            return Finding("masked", why="its pitch moves")
+        level = own.level * one.sound.envelope.sustain * (own.high <= FADE_FROM * self._rate)
+        strongest = int(np.argmax(level))
+        if level[strongest] < _QUIET:
+            return Finding("masked", why="too quiet")
+        hz = own.low[strongest]
+        if self._covered(one, strongest, float(level[strongest]), (first, last)):
+            return Finding("masked", why="another partial is too near or too loud")
+        return self._compare(one, hz, float(level[strongest]), first, last)
+
+    def _window(self, one: Expected) -> tuple[float, float]:
+        """The stretch to measure: the first one after the onset, or the longest one of a held note."""
+        inside = self._borders[(self._borders > one.onset + 1e-9) & (self._borders < one.gate_end)]
+        edges = np.concatenate(([one.onset], inside, [one.gate_end]))
+        place = int(np.argmax(np.diff(edges))) if one.sound.held else 0
+        first = float(edges[place]) + max(_PITCH_FROM_S, one.sound.envelope.attack / self._rate)
+        return first, min(float(edges[place + 1]), first + _LONGEST_S)
+
+    def _covered(self, one: Expected, strongest: int, level: float, window: tuple[float, float]) -> bool:
+        """Whether another partial, of this note or another, spoils the measurement of the strongest one."""
+        first, last = window
+        near = _NEAR / (last - first)
+        own = one.lines(first, last, first)
+        hz = float(own.low[strongest])
+        others = np.arange(len(own.low)) != strongest
+        if np.any(others & (np.abs(own.low - hz) < near) & (own.level > level * _NEAR_LEVEL)):
+            return True
+        low, high = np.searchsorted(self._onsets, (first - self._longest, last))
+        return any(
+            other is not one and other.end > first and _spoils(other.lines(first, last, first), hz, level, near)
+            for other in self._all[low:high]
+        )
+
+    def _compare(self, one: Expected, hz: float, level: float, first: float, last: float) -> Finding:
+        """Measure the partial expected at `hz` in the louder channel."""
+        left, right = (float(gain) for gain in pan_gains(np.array(one.sound.place)))
+        samples = self._read(math.ceil(first * self._rate), math.floor(last * self._rate))[:, int(right > left)]
+        found, strength = strongest_line(samples, self._rate, hz, _NEAR / (last - first))
+        if strength < level * max(left, right) * _LOST_LEVEL:
+            return Finding("failed", why=f"nothing sounds near {hz:.2f} Hz")
+        cents = 1200 * math.log2(found / hz)
+        within = abs(cents) <= PITCH_TOLERANCE_CENTS
+        return Finding("measured" if within else "failed", cents, "" if within else f"{cents:+.2f} cents off")
+
+
+def _spoils(line: _Line, hz: float, level: float, near: float) -> bool:
+    close = (line.low - near < hz) & (hz < line.high + near)
+    return bool(np.any(close & (line.level > level * _NEAR_LEVEL)) or np.any(line.level > level * _FAR_LEVEL))
+
+
+def strongest_line(samples: NDArray[np.float64], sample_rate: int, hz: float, reach: float) -> tuple[float, float]:
+    """Frequency in Hz and amplitude of the strongest sinusoid within `reach` Hz of `hz`.
+
+    Blackman-Harris window, four-fold zero padding, parabola through the logarithms of the magnitudes.
+    """
+    window = blackmanharris(len(samples), sym=False)
+    size = next_fast_len(4 * len(samples), real=True)
+    magnitude = np.abs(rfft(samples * window, size)) + 1e-30
+    bin_hz = sample_rate / size
+    low = max(1, math.floor((hz - reach) / bin_hz))
+    high = min(len(magnitude) - 2, math.ceil((hz + reach) / bin_hz))
+    top = low + int(np.argmax(magnitude[low : high + 1]))
+    before, here, after = np.log(magnitude[top - 1 : top + 2])
+    bend = before - 2 * here + after
+    place = top + (0.5 * (before - after) / bend if bend < 0 else 0.0)
+    return float(place * bin_hz), float(magnitude[top] * 2 / window.sum())

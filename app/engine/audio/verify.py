@@ -1,0 +1,171 @@
+"""A finished file measured against its score: is it what it should be?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from app.engine.audio import files
+from app.engine.audio.listening import ONSET_TOLERANCE_S, PITCH_TOLERANCE_CENTS, Expected, Finding, Listener
+from app.engine.audio.meters import LevelMeter, LoudnessMeter, PeakMeter, decibels
+from app.engine.audio.mix import CEILING_DBTP, Mix, Settings, lay_out
+from app.engine.music.score import Score
+
+Progress = Callable[[float], None]
+
+EDGE_LIMIT = 1e-3
+OFFSET_LIMIT = 1e-3
+MOST_NOTES = 1000
+
+_AUDIBLE = 10 ** (-80 / 20)
+_SILENT = 10 ** (-90 / 20)
+_OFFSET_FROM_S = 1.0
+_CHOICE = 0x6E6F7465
+
+
+@dataclass
+class _Levels:
+    """What the meters read over a whole file."""
+
+    frames: int
+    first: float
+    last: float
+    peaks: PeakMeter
+    loudness: LoudnessMeter
+    level: LevelMeter
+
+
+def verify(path: Path, score: Score, settings: Settings, progress: Progress | None = None) -> dict[str, Any]:
+    """Measure the file at `path` against the score it was rendered from.
+
+    Returns
+    -------
+    report : JSON
+        `ok`; `reasons`, sentences for every broken tolerance; `checks` on the file as a whole [{what, ok, measured, limit, unit}];
+        `peak_dbfs`, `peak_dbtp`, `rms_db`, `lufs` (null: silence), `frames`; `notes` with counts of measured, masked
+        and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to 1,000 notes.
+    """
+    mix = lay_out(score, settings)
+    levels = _read_levels(path, settings.sample_rate)
+    checks = _checks(levels, mix)
+    notes = _listen(path, mix, progress)
+    reasons = [f"{check['what']}: {check['measured']} {check['unit']}, must be {check['limit']}" for check in checks if not check["ok"]]
+    reasons += [f"note {row['index']} at {row['t_s']:.3f} s {row['why']}" for row in notes["rows"] if row["status"] == "failed"]
+    return {
+        "ok": not reasons,
+        "reasons": reasons[:100],
+        "checks": checks,
+        "frames": levels.frames,
+        "peak_dbfs": decibels(levels.peaks.sample_peak),
+        "peak_dbtp": decibels(levels.peaks.true_peak),
+        "rms_db": decibels(levels.level.rms),
+        "lufs": levels.loudness.lufs(),
+        "notes": notes,
+    }
+
+
+def _read_levels(path: Path, sample_rate: int) -> _Levels:
+    frames = soundfile.info(path).frames
+    levels = _Levels(frames, 0.0, 0.0, PeakMeter(), LoudnessMeter(sample_rate), LevelMeter(frames))
+    for number, chunk in enumerate(files.read(path)):
+        if number == 0:
+            levels.first = float(np.abs(chunk[:, 0]).max())
+        levels.last = float(np.abs(chunk[:, -1]).max())
+        for meter in (levels.peaks, levels.loudness, levels.level):
+            meter.read(chunk)
+    levels.peaks.finish()
+    return levels
+
+
+def _checks(levels: _Levels, mix: Mix) -> list[dict[str, Any]]:
+    peak, true_peak = levels.peaks.sample_peak, decibels(levels.peaks.true_peak)
+    loudest = max((sound.gain for sound in mix.sounds), default=0.0)
+    rows = [
+        ("frames", levels.frames == mix.frames, levels.frames, f"{mix.frames}", "frames"),
+        ("sample peak", peak < 1.0, peak, "below 1", "of full scale"),
+        ("true peak", true_peak is None or true_peak <= CEILING_DBTP, true_peak, f"at most {CEILING_DBTP:g}", "dBTP"),
+        ("silence", loudest < _AUDIBLE or peak > _SILENT, peak, "heard, as there are notes", "of full scale"),
+    ]
+    if levels.frames >= _OFFSET_FROM_S * mix.settings.sample_rate:
+        rows.append(("offset", levels.level.offset < OFFSET_LIMIT, levels.level.offset, f"below {OFFSET_LIMIT:g}", "of full scale"))
+    if not mix.turn:
+        edge = max(levels.first, levels.last)
+        rows.append(("first and last sample", edge <= EDGE_LIMIT, edge, f"at most {EDGE_LIMIT:g}", "of full scale"))
+    return [dict(zip(("what", "ok", "measured", "limit", "unit"), row, strict=True)) for row in rows]
+
+
+def _listen(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
+    """Onset and pitch of the notes, or of 1,000 of them chosen by the seed."""
+    rate = mix.settings.sample_rate
+    turn_s = mix.turn / rate
+    expected = [Expected(sound) for sound in mix.sounds]
+    shifts = (-turn_s, turn_s) if mix.turn else ()
+    echoes = [Expected(sound, shift) for shift in shifts for sound in mix.sounds]
+    with soundfile.SoundFile(path) as file:
+        listener = Listener([*expected, *echoes], rate, lambda first, last: _stretch(file, first, last))
+        rows = []
+        chosen = _chosen(len(expected), mix.settings.seed)
+        for done, index in enumerate(chosen):
+            rows.append(_row(index, expected[index], listener))
+            if progress:
+                progress((done + 1) / len(chosen))
+    return _summary(rows, len(expected))
+
+
+def _chosen(count: int, seed: int) -> list[int]:
+    if count <= MOST_NOTES:
+        return list(range(count))
+    rng = np.random.Generator(np.random.PCG64((seed, _CHOICE)))
+    return [int(index) for index in np.sort(rng.choice(count, MOST_NOTES, replace=False))]
+
+
+def _stretch(file: soundfile.SoundFile, first: int, last: int) -> NDArray[np.float64]:
+    """Samples `first` to `last` as (n, 2), silence outside the file."""
+    low, high = max(first, 0), max(0, min(last, file.frames))
+    out = np.zeros((last - first, 2))
+    if low < high:
+        file.seek(low)
+        out[low - first : high - first] = file.read(high - low, dtype="float64", always_2d=True)
+    return out
+
+
+def _row(index: int, one: Expected, listener: Listener) -> dict[str, Any]:
+    onset, pitch = listener.onset(one), listener.pitch(one)
+    both = {onset.status, pitch.status}
+    status = next(status for status in ("failed", "measured", "masked") if status in both)
+    return {
+        "index": index,
+        "t_s": one.onset,
+        "hz": one.sound.note.hz,
+        "status": status,
+        "onset": onset.status,
+        "onset_error_s": onset.value,
+        "pitch": pitch.status,
+        "cents": pitch.value,
+        "why": "; ".join(finding.why for finding in (onset, pitch) if _tells(finding, status)),
+    }
+
+
+def _tells(finding: Finding, status: str) -> bool:
+    return bool(finding.why) and finding.status == status
+
+
+def _summary(rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
+    counts = Counter(row["status"] for row in rows)
+    onsets = [abs(row["onset_error_s"]) for row in rows if row["onset_error_s"] is not None]
+    cents = [abs(row["cents"]) for row in rows if row["cents"] is not None]
+    return {
+        "total": total,
+        "listened": len(rows),
+        **{status: counts[status] for status in ("measured", "masked", "failed")},
+        "onsets": {"measured": len(onsets), "worst_s": max(onsets, default=None), "tolerance_s": ONSET_TOLERANCE_S},
+        "pitches": {"measured": len(cents), "worst_cents": max(cents, default=None), "tolerance_cents": PITCH_TOLERANCE_CENTS},
+        "rows": rows,
+    }
