@@ -50,6 +50,7 @@ class Settings:
     max_constraints: int = 2000
     max_voices: int = 200
     max_mappings: int = 200
+    max_parameter_sets: int = 200
     max_keyframes: int = 1000
     max_document_bytes: int = 8_388_608
     document_cache_bytes: int = 67_108_864

@@ -15,7 +15,7 @@ from app.database import Base
 
 T = TypeVar("T")
 
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
 migrate = Migrate()
 jwt = JWTManager()
 socketio = SocketIO()

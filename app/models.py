@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.auth.models import LoginSession
-from app.changes.models import Change, IdempotencyKey
+from app.changes.models import Change, IdempotencyKey, Tombstone
 from app.physics_parameters.models import PhysicsParameters
 from app.scenes.models import Body, Constraint, Mapping, Scene, Voice
 from app.universes.models import Membership, Universe
@@ -19,6 +19,7 @@ __all__ = [
     "Membership",
     "PhysicsParameters",
     "Scene",
+    "Tombstone",
     "Universe",
     "User",
     "Voice",

@@ -8,6 +8,7 @@ may come and go, and null removes it.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
@@ -19,7 +20,9 @@ from app.database import Dated, Keyed, timestamp
 
 Document = dict[str, Any]
 AXES = ("x", "y", "z")
-_NOT_CONTENT = frozenset({"id", "universe_id", "revision", "created_at", "updated_at"})
+_NOT_CONTENT = frozenset(
+    {"id", "universe_id", "revision", "entity_revision", "created_at", "updated_at", "epoch", "floor", "content_bytes"}
+)
 
 
 class Content(Keyed, Dated):
@@ -40,7 +43,7 @@ class Content(Keyed, Dated):
 class Ordered:
     """A place in a list: a text key that leaves room between any two."""
 
-    order_key: Mapped[str] = mapped_column(String(64))
+    order_key: Mapped[str] = mapped_column(String(64).with_variant(String(64, collation="C"), "postgresql"))
 
 
 @cache
@@ -61,8 +64,7 @@ def document_of(model: type[Content], row: Mapping[str, Any]) -> Document:
     found: Document = {}
     for name, columns in columns_of(model).items():
         if len(columns) == 1:
-            value = row[columns[0]]
-            found[name] = str(value) if isinstance(value, UUID) else value
+            found[name] = _plain(row[columns[0]])
         else:
             found[name] = dict(zip(AXES, (row[column] for column in columns), strict=True))
     return found
@@ -74,13 +76,26 @@ def columns_from(model: type[Content], document: Mapping[str, Any], names: Conta
     for name, columns in columns_of(model).items():
         if names is not None and name not in names:
             continue
-        value = document[name]
         if len(columns) == 1:
-            kind = model.__table__.columns[columns[0]].type.python_type  # type: ignore[attr-defined]
-            found[columns[0]] = UUID(value) if kind is UUID and value is not None else value
+            found[columns[0]] = _stored(model, columns[0], document[name])
         else:
-            found.update(zip(columns, (value[axis] for axis in AXES), strict=True))
+            found.update(zip(columns, (document[name][axis] for axis in AXES), strict=True))
     return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    return timestamp(value) if isinstance(value, datetime) else value
+
+
+def _stored(model: type[Content], column: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    kind = model.__table__.columns[column].type.python_type  # type: ignore[attr-defined]
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    return UUID(value) if kind is UUID else value
 
 
 def entity_json(model: type[Content], row: Mapping[str, Any]) -> Document:

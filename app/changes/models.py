@@ -42,6 +42,16 @@ class Change(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class Tombstone(Base):
+    """The id of a deleted entity: it answers 410 to writes, and is not given to another one."""
+
+    __tablename__ = "tombstones"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    universe_id: Mapped[UUID] = mapped_column(ForeignKey("universes.id", ondelete="CASCADE"), index=True)
+    revision: Mapped[int] = mapped_column(BigInteger)
+
+
 class IdempotencyKey(Base):
     """The key of a request outside a universe, or of an edit that changed nothing; kept for 24 hours.
 

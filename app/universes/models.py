@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
@@ -24,6 +24,10 @@ class Universe(Keyed, Dated, Base):
         Index("ix_universes_updated", "updated_at", "id"),
         Index("ix_universes_created", "created_at", "id"),
     )
+
+    VECTORS: ClassVar[tuple[str, ...]] = ()
+    ATOMIC: ClassVar[frozenset[str]] = frozenset({"harmony.tuning"})
+    OPEN: ClassVar[frozenset[str]] = frozenset()
 
     name: Mapped[str] = mapped_column(String(100))
     description: Mapped[str] = mapped_column(Text, default="")

@@ -1,0 +1,364 @@
+"""Applying an intent to the rows: what each operation reads, checks and writes, under the universe's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from app.changes.content import Document, columns_from, difference, document_of, entity_json, merge
+from app.changes.editable import EDITABLE, Editable
+from app.changes.intents import Intent
+from app.changes.models import Tombstone
+from app.changes.order import LONGEST, between, spread
+from app.changes.rule import Check, Removal
+from app.config import Settings
+from app.database import dump_json, timestamp
+from app.errors import Conflict, Gone, Invalid, NotFound, PreconditionFailed
+from app.universes.models import Membership, Universe
+
+_UNIVERSES, _MEMBERS, _TOMBSTONES = Universe.__table__, Membership.__table__, Tombstone.__table__
+
+
+@dataclass(slots=True)
+class Turn:
+    """One transaction's turn at a universe: its locked row, the revision being made, and the moment."""
+
+    session: Session
+    universe: Mapping[str, Any]
+    revision: int
+    moment: datetime
+
+    @property
+    def universe_id(self) -> UUID:
+        found: UUID = self.universe["id"]
+        return found
+
+    @property
+    def limits(self) -> Settings:
+        found: Settings = current_app.config["SETTINGS"]
+        return found
+
+
+@dataclass(slots=True)
+class Applied:
+    """What an operation did: the log's `before` and `after`, the entity as answered, and what the universe's row takes on.
+
+    `op` is set when the change became another kind (a move that gave the whole list new keys is a batch).
+    """
+
+    before: Document | None
+    after: Document | None
+    entity: Document | None
+    entity_revision: int
+    entity_id: UUID | None = None
+    growth: int = 0
+    noop: bool = False
+    op: str | None = None
+    universe_values: dict[str, Any] = field(default_factory=dict)
+
+
+def apply(turn: Turn, intent: Intent) -> Applied:
+    """Apply one intent. Raises NotFound, Gone, Conflict, Invalid or PreconditionFailed."""
+    if intent.op == "batch":
+        return _batch(turn, intent)
+    if intent.op == "member":
+        return _member(turn, intent)
+    if intent.collection == "universe":
+        return _universe(turn, intent)
+    return {"create": _create, "update": _update, "delete": _delete, "move": _move}[intent.op](turn, intent)
+
+
+def universe_json(row: Mapping[str, Any]) -> Document:
+    """A universe's own fields, as answered."""
+    return {
+        "id": str(row["id"]),
+        **document_of(Universe, row),  # type: ignore[type-abstract,arg-type]
+        "is_public": row["visibility"] == "public",
+        "revision": row["revision"],
+        "entity_revision": row["entity_revision"],
+        "created_at": timestamp(row["created_at"]),
+        "updated_at": timestamp(row["updated_at"]),
+    }
+
+
+def size_of(document: Mapping[str, Any]) -> int:
+    """Bytes of a document's JSON."""
+    return len(dump_json(document))
+
+
+def _create(turn: Turn, intent: Intent) -> Applied:
+    kind, entity_id = EDITABLE[intent.collection], _new_id(intent)
+    _refuse_taken(turn, kind, entity_id)
+    parent = {"scene_id": _scene_of(turn, intent)} if kind.parent == "scene_id" else {}
+    _refuse_full(turn, kind, parent.get("scene_id"))
+    document = {**intent.fields, **{key: str(value) for key, value in parent.items()}}
+    steps: list[Document] = []
+    if kind.ordered:
+        document["order_key"], steps = _place(turn, kind, parent.get("scene_id"), intent)
+    kind.check(Check(turn.session, turn.universe, entity_id, None, document))
+    row = _insert(turn, kind, entity_id, document)
+    added = size_of(document) + insert_subtree(turn, intent.subtree)
+    after = {**document, **intent.subtree}
+    return _after_steps(steps, intent, Applied(None, after, entity_json(kind.model, row), turn.revision, entity_id, growth=added))
+
+
+def _update(turn: Turn, intent: Intent) -> Applied:
+    kind, entity_id = EDITABLE[intent.collection], _id(intent)
+    row = _read(turn, kind, entity_id)
+    _match(intent, row["revision"])
+    before = document_of(kind.model, row)
+    after = {**before, **intent.fields} if intent.replace else merge(before, intent.fields, kind.model)
+    old, new = difference(before, after, kind.model)
+    if not new:
+        return Applied(None, None, entity_json(kind.model, row), row["revision"], entity_id, noop=True)
+    kind.check(Check(turn.session, turn.universe, entity_id, before, after))
+    entity = _write(turn, kind, row, after, {name.partition(".")[0] for name in new})
+    return Applied(old, new, entity, turn.revision, entity_id, growth=size_of(after) - size_of(before))
+
+
+def _delete(turn: Turn, intent: Intent) -> Applied:
+    kind, entity_id = EDITABLE[intent.collection], _id(intent)
+    row = _read(turn, kind, entity_id)
+    _match(intent, row["revision"])
+    document = document_of(kind.model, row)
+    kind.may_remove(Removal(turn.session, turn.universe, entity_id, document))
+    subtree = _subtree(turn, kind, entity_id)
+    ids = [entity_id, *(UUID(child["id"]) for children in subtree.values() for child in children)]
+    turn.session.execute(delete(kind.table).where(kind.table.c.id == entity_id))
+    turn.session.execute(insert(_TOMBSTONES), [{"id": i, "universe_id": turn.universe_id, "revision": turn.revision} for i in ids])
+    lost = size_of(document) + sum(_child_size(child) for children in subtree.values() for child in children)
+    return Applied({**document, **subtree}, None, None, turn.revision, entity_id, growth=-lost)
+
+
+def _move(turn: Turn, intent: Intent) -> Applied:
+    kind, entity_id = EDITABLE[intent.collection], _id(intent)
+    row = _read(turn, kind, entity_id)
+    _match(intent, row["revision"])
+    key, steps = _place(turn, kind, row.get("scene_id"), intent, moving=entity_id)
+    if key == row["order_key"]:
+        return Applied(None, None, entity_json(kind.model, row), row["revision"], entity_id, noop=True)
+    document = {**document_of(kind.model, row), "order_key": key}
+    entity = _write(turn, kind, row, document, {"order_key"})
+    return _after_steps(steps, intent, Applied({"order_key": row["order_key"]}, {"order_key": key}, entity, turn.revision, entity_id))
+
+
+def _after_steps(steps: list[Document], intent: Intent, applied: Applied) -> Applied:
+    """The change as a batch, when the list had to be given new keys first."""
+    if steps:
+        own = {"op": intent.op, "path": intent.path, "before": applied.before, "after": applied.after}
+        applied.op, applied.before, applied.after = "batch", None, {"items": [*steps, own]}
+    return applied
+
+
+def _batch(turn: Turn, intent: Intent) -> Applied:
+    """Several operations as one row of the log; with `fields` {"order": ids} a whole list in a new order."""
+    if "order" in intent.fields:
+        return _reorder(turn, EDITABLE[intent.collection], [UUID(i) for i in intent.fields["order"]])
+    done = [(item, apply(turn, item)) for item in intent.items]
+    told = [
+        {"op": applied.op or item.op, "path": item.path, "before": applied.before, "after": applied.after}
+        for item, applied in done
+        if not applied.noop
+    ]
+    entities = [applied.entity for _, applied in done]
+    found = Applied(None, {"items": told}, {"items": entities}, turn.revision, growth=sum(applied.growth for _, applied in done))
+    found.noop = not told
+    for _, applied in done:
+        found.universe_values.update(applied.universe_values)
+    return found
+
+
+def _member(turn: Turn, intent: Intent) -> Applied:
+    """Give somebody a role, change it, or take it away; `fields` is {"role": name or None}."""
+    user_id, role = _id(intent), intent.fields["role"]
+    where = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.user_id == user_id)
+    held = turn.session.scalar(select(_MEMBERS.c.role).where(*where))
+    if held == role:
+        return Applied(None, None, {"role": role}, turn.revision - 1, user_id, noop=True)
+    if role is None:
+        turn.session.execute(delete(_MEMBERS).where(*where))
+    elif held is None:
+        values = {"universe_id": turn.universe_id, "user_id": user_id, "role": role, "revision": turn.revision, "created_at": turn.moment}
+        turn.session.execute(insert(_MEMBERS).values(values))
+    else:
+        turn.session.execute(update(_MEMBERS).where(*where).values(role=role, revision=turn.revision))
+    return Applied({"role": held}, {"role": role}, {"role": role}, turn.revision, user_id)
+
+
+def _universe(turn: Turn, intent: Intent) -> Applied:
+    """Change the universe's own fields, mark it deleted, or bring it back."""
+    row = turn.universe
+    if intent.op == "delete" and row["deleted_at"] is not None:
+        raise Gone
+    _match(intent, row["revision"])
+    model: Any = Universe
+    fields = {"deleted_at": timestamp(turn.moment)} if intent.op == "delete" else intent.fields
+    before = document_of(model, row)
+    after = {**before, **fields} if intent.replace else merge(before, fields, model)
+    old, new = difference(before, after, model)
+    if not new:
+        return Applied(None, None, universe_json(row), row["entity_revision"], turn.universe_id, noop=True)
+    values = {**columns_from(model, after, {name.partition(".")[0] for name in new}), "entity_revision": turn.revision}
+    fresh = {**row, **values, "revision": turn.revision, "updated_at": turn.moment}
+    growth = size_of(after) - size_of(before)
+    entity = None if intent.op == "delete" else universe_json(fresh)
+    return Applied(old, new, entity, turn.revision, turn.universe_id, growth=growth, universe_values=values)
+
+
+def _reorder(turn: Turn, kind: Editable, ids: list[UUID]) -> Applied:
+    rows = turn.session.scalars(select(kind.table.c.id).where(kind.table.c.universe_id == turn.universe_id)).all()
+    if len(ids) != len(rows) or set(ids) != set(rows):
+        raise Invalid(errors={f"{kind.collection[:-1]}_ids": [f"Must name each of the {len(rows)} {kind.collection} exactly once."]})
+    steps = _give_keys(turn, kind, ids, list(spread(len(ids))))
+    return Applied(None, {"items": steps}, None, turn.revision, noop=not steps)
+
+
+def _give_keys(turn: Turn, kind: Editable, ids: list[UUID], keys: list[str]) -> list[Document]:
+    """Give rows new keys; returns the steps for the log."""
+    rows = {row["id"]: row for row in turn.session.execute(select(kind.table).where(kind.table.c.id.in_(ids))).mappings()}
+    steps = []
+    for entity_id, key in zip(ids, keys, strict=True):
+        row = rows[entity_id]
+        if row["order_key"] == key:
+            continue
+        _write(turn, kind, row, {**document_of(kind.model, row), "order_key": key}, {"order_key"})
+        path = f"{kind.collection}/{entity_id}"
+        steps.append({"op": "move", "path": path, "before": {"order_key": row["order_key"]}, "after": {"order_key": key}})
+    return steps
+
+
+def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[str, Any]:
+    where = (kind.table.c.id == entity_id, kind.table.c.universe_id == turn.universe_id)
+    row = turn.session.execute(select(kind.table).where(*where)).mappings().first()
+    if row is not None:
+        return row
+    if turn.session.scalar(select(_TOMBSTONES.c.id).where(_TOMBSTONES.c.id == entity_id)) is not None:
+        raise Gone
+    raise NotFound
+
+
+def _match(intent: Intent, revision: int) -> None:
+    if intent.if_match is not None and str(revision) not in intent.if_match and "*" not in intent.if_match:
+        raise PreconditionFailed
+
+
+def _insert(turn: Turn, kind: Editable, entity_id: UUID, document: Document) -> Mapping[str, Any]:
+    row = {
+        "id": entity_id,
+        "universe_id": turn.universe_id,
+        "revision": turn.revision,
+        "created_at": turn.moment,
+        "updated_at": turn.moment,
+        **columns_from(kind.model, document),
+    }
+    turn.session.execute(insert(kind.table).values(row))
+    return row
+
+
+def insert_subtree(turn: Turn, subtree: Mapping[str, list[Document]]) -> int:
+    """Insert a new entity's children, whose documents carry their ids; returns their size in bytes."""
+    size = 0
+    for collection, children in subtree.items():
+        kind = EDITABLE[collection]
+        for child in children:
+            document = {key: value for key, value in child.items() if key not in EDITABLE and key != "id"}
+            kind.check(Check(turn.session, turn.universe, UUID(child["id"]), None, document))
+            _insert(turn, kind, UUID(child["id"]), document)
+            size += size_of(document) + insert_subtree(turn, {key: value for key, value in child.items() if key in EDITABLE})
+    return size
+
+
+def _write(turn: Turn, kind: Editable, row: Mapping[str, Any], document: Document, names: set[str]) -> Document:
+    values = {**columns_from(kind.model, document, names), "revision": turn.revision, "updated_at": turn.moment}
+    turn.session.execute(update(kind.table).where(kind.table.c.id == row["id"]).values(values))
+    return entity_json(kind.model, {**row, **values})
+
+
+def _subtree(turn: Turn, kind: Editable, entity_id: UUID) -> dict[str, list[Document]]:
+    found: dict[str, dict[UUID, Document]] = {}
+    for collection, column in kind.children:
+        child = EDITABLE[collection]
+        for row in turn.session.execute(select(child.table).where(child.table.c[column] == entity_id).order_by(child.table.c.id)).mappings():
+            found.setdefault(collection, {})[row["id"]] = {"id": str(row["id"]), **document_of(child.model, row)}
+    return {collection: list(children.values()) for collection, children in found.items()}
+
+
+def _child_size(child: Document) -> int:
+    return size_of({key: value for key, value in child.items() if key != "id"})
+
+
+def _place(turn: Turn, kind: Editable, scene_id: UUID | None, intent: Intent, moving: UUID | None = None) -> tuple[str, list[Document]]:
+    """The key of a place in a list: after or before a named neighbour, else at the end.
+
+    When the key would be too long the rest of the list is given new ones; those steps come second.
+    """
+    table = kind.table
+    parent = table.c.scene_id == scene_id if scene_id is not None else table.c.universe_id == turn.universe_id
+    rows = turn.session.execute(select(table.c.id, table.c.order_key).where(parent).order_by(table.c.order_key, table.c.id)).all()
+    others = [row for row in rows if row.id != moving]
+    index = _index(others, intent)
+    low = others[index - 1].order_key if index else None
+    high = others[index].order_key if index < len(others) else None
+    key = between(low, high) if low is None or high is None or low < high else "0" * (LONGEST + 1)
+    if len(key) <= LONGEST:
+        return key, []
+    keys = list(spread(len(others) + 1))
+    key = keys.pop(index)
+    return key, _give_keys(turn, kind, [row.id for row in others], keys)
+
+
+def _index(rows: list[Any], intent: Intent) -> int:
+    for neighbour, offset, name in ((intent.after_id, 1, "after_id"), (intent.before_id, 0, "before_id")):
+        if neighbour is None:
+            continue
+        for i, row in enumerate(rows):
+            if row.id == neighbour:
+                return i + offset
+        raise Invalid(errors={name: ["There is no such neighbour in this list."]})
+    return len(rows)
+
+
+def _new_id(intent: Intent) -> UUID:
+    if intent.entity_id is None:
+        raise Invalid(errors={"id": ["A new entity needs an id."]})
+    return intent.entity_id
+
+
+def _id(intent: Intent) -> UUID:
+    if intent.entity_id is None:
+        raise NotFound
+    return intent.entity_id
+
+
+def _refuse_taken(turn: Turn, kind: Editable, entity_id: UUID) -> None:
+    if turn.session.scalar(select(kind.table.c.id).where(kind.table.c.id == entity_id)) is not None:
+        raise Conflict("This id is taken.", errors={"id": ["Is taken."]})
+    if turn.session.scalar(select(_TOMBSTONES.c.id).where(_TOMBSTONES.c.id == entity_id)) is not None:
+        raise Gone
+
+
+def _scene_of(turn: Turn, intent: Intent) -> UUID:
+    scenes = EDITABLE["scenes"].table
+    scene_id = UUID(str(intent.fields["scene_id"]))
+    where = (scenes.c.id == scene_id, scenes.c.universe_id == turn.universe_id)
+    if turn.session.scalar(select(scenes.c.id).where(*where)) is None:
+        buried = turn.session.scalar(select(_TOMBSTONES.c.id).where(_TOMBSTONES.c.id == scene_id))
+        raise Gone if buried is not None else NotFound
+    return scene_id
+
+
+def _refuse_full(turn: Turn, kind: Editable, scene_id: UUID | None) -> None:
+    limit = getattr(turn.limits, kind.limit)
+    parent = kind.table.c.scene_id == scene_id if scene_id is not None else kind.table.c.universe_id == turn.universe_id
+    count = turn.session.scalar(select(func.count()).select_from(kind.table).where(parent))
+    if count is not None and count >= limit:
+        raise Invalid(errors={"_schema": [f"There may be at most {limit} {kind.collection} here."]})
+
+

@@ -1,0 +1,102 @@
+"""Reading the log: the state it adds up to, and what an entity was at a revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from app.changes.content import Document, put
+from app.changes.editable import EDITABLE
+from app.changes.models import Change
+from app.universes.models import Universe
+
+State = dict[str, Document]
+"""Every entity of a universe by its path: `universe`, `members/<user>`, `scenes/<id>`, `bodies/<id>`, ..."""
+
+_LOG = Change.__table__
+
+
+class Step(NamedTuple):
+    """What one row, or one item of a batch, did."""
+
+    op: str
+    path: str
+    before: Document | None
+    after: Document | None
+
+
+def steps_of(row: Any) -> Iterator[Step]:
+    """The steps of a row of the log; a batch has several."""
+    if row.op != "batch":
+        yield Step(row.op, row.path, row.before, row.after)
+        return
+    for item in row.after["items"]:
+        yield Step(item["op"], item["path"], item["before"], item["after"])
+
+
+def fold(rows: Iterable[Any], state: State | None = None) -> State:
+    """The state after some rows of a log, in order, applied to `state` (which is changed) or to nothing."""
+    state = {} if state is None else state
+    for row in rows:
+        for step in steps_of(row):
+            apply_step(state, step)
+    return state
+
+
+def apply_step(state: State, step: Step) -> None:
+    """Apply one step to a state."""
+    if step.op == "create":
+        state.update(flatten_subtree(step.path, step.after or {}))
+    elif step.op == "delete" and step.path != "universe":
+        for path in flatten_subtree(step.path, step.before or {}):
+            state.pop(path, None)
+    elif step.op == "member" and (step.after or {}).get("role") is None:
+        state.pop(step.path, None)
+    else:
+        state[step.path] = put(state.get(step.path, {}), step.after or {}, model_of(step.path))
+
+
+def flatten_subtree(path: str, document: Mapping[str, Any]) -> State:
+    """A created or deleted entity and the children logged with it, each under its own path."""
+    own = {key: value for key, value in document.items() if key not in EDITABLE and key != "members"}
+    found = {path: own}
+    for collection in EDITABLE:
+        for child in document.get(collection, ()):
+            found.update(flatten_subtree(f"{collection}/{child['id']}", {key: value for key, value in child.items() if key != "id"}))
+    for user_id, role in document.get("members", {}).items():
+        found[f"members/{user_id}"] = {"role": role}
+    return found
+
+
+def state_at(session: Session, universe_id: UUID, revision: int | None = None) -> State:
+    """The state of a universe at a revision (None: the newest), from its log alone."""
+    rows = select(_LOG).where(_LOG.c.universe_id == universe_id).order_by(_LOG.c.revision)
+    if revision is not None:
+        rows = rows.where(_LOG.c.revision <= revision)
+    return fold(session.execute(rows.execution_options(yield_per=500)))
+
+
+def rewind(session: Session, universe_id: UUID, path: str, document: Document, revision: int) -> Document:
+    """What a living entity's document was at an earlier revision at which it existed already."""
+    later = (
+        select(_LOG)
+        .where(_LOG.c.universe_id == universe_id, _LOG.c.revision > revision, or_(_LOG.c.path == path, _LOG.c.path == ""))
+        .order_by(_LOG.c.revision.desc())
+    )
+    for row in session.execute(later):
+        for step in reversed(list(steps_of(row))):
+            if step.path == path and step.op in ("update", "move", "restore"):
+                document = put(document, step.before or {}, model_of(path))
+    return document
+
+
+def model_of(path: str) -> Any:
+    """The model behind a path of the log."""
+    collection = path.partition("/")[0]
+    if collection in ("universe", "members"):
+        return Universe
+    return EDITABLE[collection].model

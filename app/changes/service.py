@@ -1,0 +1,278 @@
+"""commit_change(): the only way that a universe's content changes, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from app.access import Role, require
+from app.changes import history
+from app.changes.content import Document, columns_from, document_of
+from app.changes.editable import EDITABLE
+from app.changes.entities import Applied, Turn, apply, insert_subtree, size_of, universe_json
+from app.changes.intents import Intent
+from app.changes.models import Change, IdempotencyKey, Tombstone
+from app.database import now, timestamp
+from app.errors import Conflict, Gone, Invalid, NotFound, OpIdReused
+from app.unit_of_work import unit_of_work
+from app.universes.models import Membership, Universe
+
+_MODEL: Any = Universe
+KEY_LIFETIME = timedelta(hours=24)
+_UNIVERSES, _MEMBERS, _LOG = Universe.__table__, Membership.__table__, Change.__table__
+_KEYS, _TOMBSTONES = IdempotencyKey.__table__, Tombstone.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a change came to.
+
+    `entity` is the entity as it is answered (None once deleted), `entity_revision` the revision that last changed it,
+    `revision` the universe's. `overwrote` lists the properties that others had changed after the caller's `base`.
+    """
+
+    universe_id: UUID
+    revision: int
+    entity_id: UUID | None
+    entity: Document | None
+    entity_revision: int
+    after: Document | None = None
+    overwrote: list[str] = field(default_factory=list)
+    duplicate: bool = False
+    noop: bool = False
+
+
+def commit_change(intent: Intent) -> Done:
+    """Apply one intent and log it in one transaction; the universe's lock makes commit order revision order.
+
+    Raises NotFound, Forbidden, Gone, OpIdReused, PreconditionFailed, Conflict, Invalid or Busy, and then nothing
+    is stored. A repeated key is answered with the first result; an edit that changes nothing writes no row.
+    """
+    op_hash = intent.op_hash()
+    with unit_of_work() as session:
+        universe = _lock(session, intent)
+        _authorize(session, intent, universe)
+        if (known := _already_done(session, intent, universe, op_hash)) is not None:
+            return known
+        turn = Turn(session, universe, universe["revision"] + 1, now())
+        try:
+            applied = apply(turn, intent)
+        except Gone:
+            if intent.op != "delete":
+                raise
+            return Done(universe["id"], universe["revision"], intent.entity_id, None, universe["revision"], noop=True)
+        if applied.noop:
+            done = _answer(universe["revision"], universe["id"], intent, applied, noop=True)
+            _remember(session, intent, op_hash, done)
+            return done
+        overwrote = overwritten(session, intent, universe["id"], applied)
+        write_row(session, intent, op_hash, universe["id"], turn, applied)
+        _advance(session, universe, turn, applied)
+    return _answer(turn.revision, universe["id"], intent, applied, overwrote=overwrote)
+
+
+def create_universe(intent: Intent) -> Done:
+    """Make a universe, with what it holds from the start, as row 1 of its log; the actor is its owner.
+
+    `intent.entity_id` is the universe's id, `fields` its own fields, `subtree` the documents of its scenes and sets.
+    A repeated key is answered with the first result. Raises OpIdReused, Conflict or Invalid.
+    """
+    op_hash = intent.op_hash()
+    with unit_of_work() as session:
+        if (known := _created_before(session, intent, op_hash)) is not None:
+            return known
+        moment = now()
+        row = _universe_row(intent, moment)
+        turn = Turn(session, row, 1, moment)
+        session.execute(insert(_UNIVERSES).values(row))
+        session.execute(
+            insert(_MEMBERS).values(universe_id=row["id"], user_id=intent.actor.id, role="owner", revision=1, created_at=moment)
+        )
+        size = insert_subtree(turn, intent.subtree) + size_of(intent.fields)
+        session.execute(update(_UNIVERSES).where(_UNIVERSES.c.id == row["id"]).values(content_bytes=size))
+        after = {**document_of(_MODEL, row), "members": {str(intent.actor.id): "owner"}, **intent.subtree}
+        applied = Applied(None, after, universe_json(row), 1, row["id"])
+        write_row(session, intent, op_hash, row["id"], turn, applied)
+    return _answer(1, row["id"], intent, applied)
+
+
+def _created_before(session: Session, intent: Intent, op_hash: str) -> Done | None:
+    taken = session.scalar(select(_UNIVERSES.c.id).where(_UNIVERSES.c.id == intent.entity_id))
+    if taken is None:
+        return None
+    first = session.execute(select(_LOG).where(_LOG.c.universe_id == intent.entity_id, _LOG.c.revision == 1)).first()
+    if first is None or intent.op_id is None or (first.actor_id, first.op_id) != (intent.actor.id, intent.op_id):
+        raise Conflict("This id is taken.", errors={"id": ["Is taken."]})
+    if first.op_hash != op_hash:
+        raise OpIdReused
+    universe = session.execute(select(_UNIVERSES).where(_UNIVERSES.c.id == intent.entity_id)).mappings().one()
+    return _replay(session, intent, universe, first)
+
+
+def _universe_row(intent: Intent, moment: datetime) -> dict[str, Any]:
+    document = {**intent.fields, "deleted_at": None}
+    return {
+        "id": intent.entity_id,
+        **columns_from(_MODEL, document),
+        "revision": 1,
+        "entity_revision": 1,
+        "epoch": uuid4(),
+        "floor": 0,
+        "content_bytes": 0,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+
+
+def write_row(session: Session, intent: Intent, op_hash: str, universe_id: UUID, turn: Turn, applied: Applied) -> None:
+    """Add the one row of a change to the log."""
+    session.execute(
+        insert(_LOG).values(
+            universe_id=universe_id,
+            revision=turn.revision,
+            actor_id=intent.actor.id,
+            client_id=intent.client_id,
+            source=intent.source,
+            op_id=intent.op_id or uuid4(),
+            op_hash=op_hash,
+            op=applied.op or intent.op,
+            path=intent.path if applied.op is None else "",
+            before=applied.before,
+            after=applied.after,
+            group=intent.group,
+            created_at=turn.moment,
+        )
+    )
+
+
+def overwritten(session: Session, intent: Intent, universe_id: UUID, applied: Applied) -> list[str]:
+    """The touched properties that others changed after the intent's `base`. Raises Conflict in strict mode."""
+    if intent.base is None or intent.op not in ("update", "move"):
+        return []
+    rows = select(_LOG.c.after).where(
+        _LOG.c.universe_id == universe_id,
+        _LOG.c.path == intent.path,
+        _LOG.c.revision > intent.base,
+        _LOG.c.actor_id.is_distinct_from(intent.actor.id),
+    )
+    theirs = {name for after in session.scalars(rows) for name in after or {}}
+    found = sorted(theirs & set(applied.after or {}))
+    if found and intent.strict:
+        raise Conflict("Others have changed it since.", errors={name: ["Changed by somebody else."] for name in found}, current=applied.before)
+    return found
+
+
+def _lock(session: Session, intent: Intent) -> Mapping[str, Any]:
+    """Lock the universe's row and read it fresh. Raises NotFound when there is none."""
+    wanted: Any = intent.universe_id
+    if wanted is None:
+        table = EDITABLE[intent.collection].table
+        wanted = select(table.c.universe_id).where(table.c.id == intent.entity_id).scalar_subquery()
+    statement: Select[Any] = select(_UNIVERSES).where(_UNIVERSES.c.id == wanted).with_for_update()
+    row = session.execute(statement).mappings().first()
+    if row is None and intent.universe_id is None:
+        buried = select(_TOMBSTONES.c.universe_id).where(_TOMBSTONES.c.id == intent.entity_id).scalar_subquery()
+        row = session.execute(select(_UNIVERSES).where(_UNIVERSES.c.id == buried).with_for_update()).mappings().first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _authorize(session: Session, intent: Intent, universe: Mapping[str, Any]) -> Role:
+    """The actor's role, read in a statement after the lock, so that it cannot be an older one."""
+    role = session.scalar(
+        select(_MEMBERS.c.role).where(_MEMBERS.c.universe_id == universe["id"], _MEMBERS.c.user_id == intent.actor.id)
+    )
+    about_deletion = intent.collection == "universe" and (intent.op == "delete" or "deleted_at" in intent.fields)
+    deleted = universe["deleted_at"] is not None and not about_deletion
+    return require(intent.actor, intent.action, visibility=universe["visibility"], membership=role, deleted=deleted)
+
+
+def _already_done(session: Session, intent: Intent, universe: Mapping[str, Any], op_hash: str) -> Done | None:
+    if intent.op_id is None:
+        return None
+    mine = (_LOG.c.universe_id == universe["id"], _LOG.c.actor_id == intent.actor.id, _LOG.c.op_id == intent.op_id)
+    row = session.execute(select(_LOG).where(*mine)).first()
+    if row is not None:
+        if row.op_hash != op_hash:
+            raise OpIdReused
+        return _replay(session, intent, universe, row)
+    kept = recall(session, str(universe["id"]), str(intent.actor.id), intent.op_id, op_hash)
+    if kept is None:
+        return None
+    return Done(universe["id"], kept["revision"], intent.entity_id, kept["entity"], kept["entity_revision"], duplicate=True, noop=True)
+
+
+def _replay(session: Session, intent: Intent, universe: Mapping[str, Any], row: Any) -> Done:
+    """The first result again, also when the entity has changed or gone since."""
+    entity = None
+    if intent.op not in ("delete", "batch", "member"):
+        entity = _entity_at(session, intent, universe, row)
+    return Done(universe["id"], row.revision, intent.entity_id, entity, row.revision, after=row.after, duplicate=True)
+
+
+def _entity_at(session: Session, intent: Intent, universe: Mapping[str, Any], row: Any) -> Document:
+    model: Any = history.model_of(intent.path)
+    table = model.__table__
+    live = session.execute(select(table).where(table.c.id == (intent.entity_id or universe["id"]))).mappings().first()
+    if live is None:
+        document = history.state_at(session, universe["id"], row.revision)[intent.path]
+    else:
+        document = history.rewind(session, universe["id"], intent.path, document_of(model, live), row.revision)
+    return {
+        "id": str(intent.entity_id or universe["id"]),
+        **({} if model is Universe else {"universe_id": str(universe["id"])}),
+        **document,
+        "revision": row.revision,
+        **({"entity_revision": row.revision} if model is Universe else {}),
+        "created_at": timestamp(live["created_at"] if live else row.created_at),
+        "updated_at": timestamp(row.created_at),
+    }
+
+
+def _advance(session: Session, universe: Mapping[str, Any], turn: Turn, applied: Applied) -> None:
+    """Move the head of the log on. Raises Invalid when the universe would grow past its limit."""
+    size = universe["content_bytes"] + applied.growth
+    if applied.growth > 0 and size > turn.limits.max_document_bytes:
+        raise Invalid(errors={"_schema": [f"A universe holds at most {turn.limits.max_document_bytes} bytes; this would make it {size}."]})
+    values: dict[str, Any] = {"revision": turn.revision, "updated_at": turn.moment, "content_bytes": size, **applied.universe_values}
+    session.execute(update(_UNIVERSES).where(_UNIVERSES.c.id == universe["id"]).values(values))
+
+
+def _answer(revision: int, universe_id: UUID, intent: Intent, applied: Applied, **more: Any) -> Done:
+    return Done(universe_id, revision, applied.entity_id or intent.entity_id, applied.entity, applied.entity_revision, applied.after, **more)
+
+
+def _remember(session: Session, intent: Intent, op_hash: str, done: Done) -> None:
+    if intent.op_id is not None:
+        result = {"revision": done.revision, "entity": done.entity, "entity_revision": done.entity_revision}
+        remember(session, str(done.universe_id), str(intent.actor.id), intent.op_id, op_hash, result)
+
+
+def recall(session: Session, scope: str, owner: str, op_id: UUID, op_hash: str) -> dict[str, Any] | None:
+    """The remembered result of a key, or None. Raises OpIdReused when it was used for another request."""
+    mine = (_KEYS.c.scope == scope, _KEYS.c.owner == owner, _KEYS.c.op_id == op_id, _KEYS.c.expires_at > now())
+    row = session.execute(select(_KEYS.c.op_hash, _KEYS.c.result).where(*mine)).first()
+    if row is None:
+        return None
+    if row.op_hash != op_hash:
+        raise OpIdReused
+    result: dict[str, Any] = row.result
+    return result
+
+
+def remember(session: Session, scope: str, owner: str, op_id: UUID, op_hash: str, result: Mapping[str, Any]) -> None:
+    """Keep the result of a key for 24 hours, in the open transaction; expired keys go."""
+    moment: datetime = now()
+    session.execute(delete(_KEYS).where(_KEYS.c.expires_at <= moment))
+    session.execute(
+        insert(_KEYS).values(scope=scope, owner=owner, op_id=op_id, op_hash=op_hash, result=dict(result), expires_at=moment + KEY_LIFETIME)
+    )
+
+
