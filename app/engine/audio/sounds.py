@@ -18,8 +18,8 @@ from app.engine.catalogue import VOICE
 from app.engine.errors import EngineError, Unsupported
 from app.engine.music.score import Note, Score
 
-HEADROOM = 10 ** (-12 / 20)
-"""Peak of the loudest note alone; four such notes at once still pass the limiter untouched."""
+HEADROOM = 10 ** (-15 / 20)
+"""Peak of the loudest note alone: room for four such notes at once, whatever their phases, before the limiter acts."""
 
 _LONG_S = 10.0
 

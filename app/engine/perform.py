@@ -1,0 +1,151 @@
+"""A scene performed: scene, trajectory, score, samples, file and report, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from app.engine.audio import files, mix
+from app.engine.audio.mix import Settings
+from app.engine.audio.verify import verify
+from app.engine.music.mapping import build_score
+from app.engine.music.midi import write_midi
+from app.engine.music.score import Score
+from app.engine.physics import solvers
+from app.engine.physics.scene import Scene
+from app.engine.physics.trajectory import Trajectory
+
+Progress = Callable[[float], None]
+
+_SIMULATED, _SCORED, _RENDERED = 0.35, 0.45, 0.85
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """A scene that was run.
+
+    Attributes
+    ----------
+    trajectory_hash : SHA-256 in hex
+    events : rows as `Events.rows` gives them
+    status, settled_at : as in `Events`; the latter in simulated seconds
+    steps : work done
+    conservation, closed_form, warnings : as in `Trajectory`, with the warnings of the events
+    """
+
+    scene: Scene
+    trajectory: Trajectory
+    trajectory_hash: str
+    events: list[dict[str, Any]]
+    status: str
+    settled_at: float | None
+    steps: int
+    conservation: Mapping[str, Any]
+    closed_form: list[dict[str, Any]]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance(Simulation):
+    """A scene that was run, scored, rendered to a file and measured there.
+
+    Attributes
+    ----------
+    score_hash, samples_hash : SHA-256 in hex
+    frames, duration_s, tail_s : length of the file, in samples and s
+    peak_dbtp, rms_db, lufs : measured in the file; None is silence
+    report : what `verify` found; where `ok` is false the file is not what it should be, and `reasons` says why
+    midi, midi_report : a Standard MIDI File, and what it could not keep
+    """
+
+    score: Score
+    score_hash: str
+    samples_hash: str
+    frames: int
+    duration_s: float
+    tail_s: float
+    peak_dbtp: float | None
+    rms_db: float | None
+    lufs: float | None
+    report: Mapping[str, Any]
+    midi: bytes
+    midi_report: Mapping[str, Any]
+
+
+def simulate(snapshot: Mapping[str, Any], progress: Progress | None = None) -> Simulation:
+    """Run the scene of a snapshot.
+
+    Raises EngineError for what cannot be run, and whatever `progress` raises (Cancelled).
+    """
+    scene = Scene.from_snapshot(snapshot)
+    trajectory = solvers.run(scene, progress or _ignore)
+    events = trajectory.events
+    return Simulation(
+        scene=scene,
+        trajectory=trajectory,
+        trajectory_hash=trajectory.hash(),
+        events=list(events.rows(trajectory.body_ids, scene.physics.time_scale)),
+        status=events.status,
+        settled_at=events.settled_at,
+        steps=trajectory.steps,
+        conservation=trajectory.conservation,
+        closed_form=trajectory.closed_form,
+        warnings=tuple(dict.fromkeys((*trajectory.warnings, *events.warnings))),
+    )
+
+
+def perform(snapshot: Mapping[str, Any], settings: Settings, path: Path, progress: Progress | None = None) -> Performance:
+    """Perform the scene of a snapshot into an audio file at `path`.
+
+    Parameters
+    ----------
+    snapshot : as `Scene.from_snapshot` reads it
+    settings : with a `duration_s`, the scene is performed as if that were its own
+    path : written chunk by chunk; what is there after an exception is unfinished
+    progress : gets fractions from 0 to 1, and may raise Cancelled
+
+    Raises
+    ------
+    EngineError : naming the field, for a scene or a setting that cannot be honoured
+    """
+    report = progress or _ignore
+    if settings.duration_s is not None:
+        snapshot = {**snapshot, "duration_s": settings.duration_s}
+    simulation = simulate(snapshot, _share(report, 0.0, _SIMULATED))
+    score = build_score(simulation.scene, simulation.trajectory)
+    report(_SCORED)
+    laid_out = mix.lay_out(score, settings)
+    written = files.write(
+        path,
+        laid_out.samples(_share(report, _SCORED, _RENDERED)),
+        format=settings.format,
+        bit_depth=settings.bit_depth,
+        sample_rate=settings.sample_rate,
+    )
+    found = verify(path, score, settings, _share(report, _RENDERED, 1.0))
+    midi, midi_report = write_midi(score)
+    return Performance(
+        **{field.name: getattr(simulation, field.name) for field in fields(simulation)},
+        score=score,
+        score_hash=score.hash(),
+        samples_hash=written.samples_hash,
+        frames=written.frames,
+        duration_s=laid_out.duration_s,
+        tail_s=laid_out.tail_s,
+        peak_dbtp=found["peak_dbtp"],
+        rms_db=found["rms_db"],
+        lufs=found["lufs"],
+        report=found,
+        midi=midi,
+        midi_report=midi_report,
+    )
+
+
+def _share(progress: Progress, first: float, last: float) -> Progress:
+    return lambda fraction: progress(first + (last - first) * fraction)
+
+
+def _ignore(_fraction: float) -> None:
+    pass
