@@ -22,7 +22,7 @@ class Scene(Content, Ordered, Base):
     """A scene: one stretch of a universe's music, simulated by one solver."""
 
     __tablename__ = "scenes"
-    __table_args__ = (*within(SCENE["duration_s"], "duration_s"), Index("ix_scenes_universe_id", "universe_id", "order_key", "id"))
+    __table_args__ = (*within(SCENE["duration_s"], "duration_s"), Index("ix_scenes_order", "universe_id", "order_key", "id"))
     ATOMIC: ClassVar = frozenset({"timeline", "harmony.tuning"})
     OPEN: ClassVar = frozenset({"harmony"})
 
