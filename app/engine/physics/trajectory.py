@@ -19,6 +19,10 @@ class Motion(Protocol):
         """Positions (T, N, 3) in m and velocities (T, N, 3) in m/s at simulated times (T,) in s, any order."""
         ...
 
+    def acceleration(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Accelerations (T, N, 3) in m/s^2 at simulated times (T,) in s; collisions are instants and do not show."""
+        ...
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -35,6 +39,7 @@ class Trajectory:
     steps : work done, counted in solver steps or events
     conservation : {"energy": {"initial", "final", "drift", "relative"}, "momentum": ..., "angular_momentum": ...}; J, kg m/s, kg m^2/s
     closed_form : [{"what", "expected", "measured", "error", "unit", "source"}] where a textbook answer exists
+    quantities : {name: float64 (N,)} of what stays constant for each body, such as `period` (s) and `frequency` (Hz); nan where undefined
     warnings : sentences for the user
     """
 
@@ -48,6 +53,7 @@ class Trajectory:
     steps: int
     conservation: dict[str, Any] = field(default_factory=dict)
     closed_form: list[dict[str, Any]] = field(default_factory=list)
+    quantities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def hash(self) -> str:
