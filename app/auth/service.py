@@ -1,0 +1,249 @@
+"""Logging in and out. Passwords are hashed and compared before a transaction opens, never within one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app import rate_limits
+from app.access import ANONYMOUS, Actor
+from app.auth import passwords, tokens
+from app.auth.models import LoginSession
+from app.changes.intents import op_id_of
+from app.database import now
+from app.errors import Forbidden, InvalidCredentials, NotFound, TokenInvalid, TokenRevoked, is_unique_breach
+from app.extensions import db
+from app.unit_of_work import unit_of_work
+from app.users import service as users
+from app.users.models import User
+
+REGISTRATION = "register"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Somebody let in: who, with which tokens, and whether a remembered registration was answered again."""
+
+    user: User
+    tokens: dict[str, Any]
+    replayed: bool = False
+
+
+def register(username: str, email: str, password: str, *, device: str = "", key: str | None = None) -> Entry:
+    """Make an account and log in to it.
+
+    Raises Forbidden when registration is closed, Invalid for a weak password, Conflict for a name or address that is
+    taken, OpIdReused for a key that served another registration, RateLimited.
+    """
+    if not current_app.config["SETTINGS"].registration_open:
+        raise Forbidden("Registration is closed.")
+    rate_limits.hit("address", rate_limits.address())
+    passwords.refuse_weak(password, username, email)
+    remembered = _Registration(username, email, password, key)
+    if user_id := remembered.recall(db.session()):
+        return _register_again(user_id, password, device)
+    password_hash = passwords.hashed(password)
+    try:
+        with unit_of_work() as session:
+            user = users.add(session, username, email, password_hash)
+            remembered.remember(session, user.id)
+            login = _open(session, user.id, device)
+    except IntegrityError as error:
+        if not is_unique_breach(error):
+            raise
+        return _lost_race(remembered, username, email, password, device)
+    return _entry(user, login)
+
+
+def log_in(identifier: str, password: str, *, device: str = "") -> Entry:
+    """Open a session for the user of a name or e-mail address.
+
+    Raises InvalidCredentials, after the same work, for a wrong name, a wrong password and a disabled user; RateLimited
+    after too many failures. Failures are counted by what was typed: counting by user would tell which address
+    belongs to which name.
+    """
+    rate_limits.hit("address", rate_limits.address())
+    rate_limits.hit("login", identifier.casefold())
+    user = users.find(identifier)
+    db.session.rollback()  # no transaction waits for the hash
+    entry = _enter(user, password, device)
+    rate_limits.clear("login", identifier.casefold())
+    return entry
+
+
+def refresh(token: object) -> Entry:
+    """Trade a refresh token for a new pair. Each is good once; one that comes back ends its whole session.
+
+    Raises TokenInvalid, TokenExpired or TokenRevoked.
+    """
+    claims = tokens.claims_of(token, "refresh")
+    with unit_of_work() as session:
+        login = session.execute(_live(LoginSession.id == claims.session_id).with_for_update()).scalar_one_or_none()
+        user = session.get(User, claims.user_id)
+        good = login is not None and login.refresh_jti == claims.jti and user is not None and user.is_active
+        if login is not None and good:
+            _rotate(login)
+        elif login is not None:
+            login.revoked_at = now()
+    if login is None or user is None or not good:
+        raise TokenRevoked
+    return _entry(user, login)
+
+
+def log_out(actor: Actor) -> None:
+    """End the session of the request at hand."""
+    with unit_of_work() as session:
+        revoke(session, LoginSession.id == actor.session_id)
+
+
+def log_out_everywhere(user_id: UUID | None) -> int:
+    """End all sessions of a user; how many there were."""
+    with unit_of_work() as session:
+        return revoke(session, LoginSession.user_id == user_id)
+
+
+def change_password(actor: Actor, current: str, new: str) -> None:
+    """Set a new password, and end all other sessions. Raises InvalidCredentials for a wrong current one, Invalid for a weak new one."""
+    user = check_password(actor.id, current)
+    passwords.refuse_weak(new, user.username, user.email, field="new_password")
+    set_password(user.id, passwords.hashed(new), LoginSession.id != actor.session_id)
+
+
+def set_password(user_id: UUID, password_hash: str, *sessions: ColumnElement[bool]) -> None:
+    """Store the hash of a new password and end the user's sessions, or only those that meet the conditions."""
+    with unit_of_work() as session:
+        session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+        revoke(session, LoginSession.user_id == user_id, *sessions)
+
+
+def check_password(user_id: UUID | None, password: str) -> User:
+    """The user, if this is their password. Raises InvalidCredentials, and RateLimited after too many failures."""
+    rate_limits.hit("login", user_id)
+    user = users.get(user_id)
+    db.session.rollback()
+    if not passwords.matches(user.password_hash, password):
+        raise InvalidCredentials("The password is wrong.")
+    rate_limits.clear("login", user_id)
+    return user
+
+
+def sessions_of(user_id: UUID | None) -> Select[LoginSession]:
+    """SQL: the sessions of a user that are alive."""
+    return _live(LoginSession.user_id == user_id)
+
+
+def end_session(actor: Actor, session_id: UUID) -> None:
+    """End one of the actor's own sessions; one that has ended already stays so. Raises NotFound for anybody else's."""
+    with unit_of_work() as session:
+        login = session.get(LoginSession, session_id)
+        if login is None or login.user_id != actor.id:
+            raise NotFound
+        revoke(session, LoginSession.id == session_id)
+
+
+def revoke(session: Session, *conditions: ColumnElement[bool]) -> int:
+    """End the live sessions that meet the conditions, in the open unit of work; how many there were."""
+    ended = update(LoginSession).where(LoginSession.revoked_at.is_(None), *conditions).values(revoked_at=now())
+    return int(session.execute(ended).rowcount)  # type: ignore[attr-defined]  # an UPDATE has it
+
+
+def registration_owner(email: str) -> str:
+    """Whose key a registration's is: a keyed hash, so that the table tells no address."""
+    return _keyed_hash("registration-owner", email.casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class _Registration:
+    """What makes two registrations the same. The hash is keyed, since it covers a password."""
+
+    username: str
+    email: str
+    password: str
+    key: str | None
+
+    def recall(self, session: Session) -> UUID | None:
+        op_id = op_id_of(self.key, ANONYMOUS)
+        if op_id is None:
+            return None
+        from app.changes.service import recall  # noqa: PLC0415
+
+        found = recall(session, REGISTRATION, registration_owner(self.email), op_id, self._hash())
+        return UUID(found["user_id"]) if found else None
+
+    def remember(self, session: Session, user_id: UUID) -> None:
+        op_id = op_id_of(self.key, ANONYMOUS)
+        if op_id is not None:
+            from app.changes.service import remember  # noqa: PLC0415
+
+            remember(session, REGISTRATION, registration_owner(self.email), op_id, self._hash(), {"user_id": str(user_id)})
+
+    def _hash(self) -> str:
+        return _keyed_hash("registration", self.username, self.email, self.password)
+
+
+def _keyed_hash(*parts: str) -> str:
+    secret = current_app.config["SETTINGS"].secret_key.encode()
+    return hmac.new(secret, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def _lost_race(remembered: _Registration, username: str, email: str, password: str, device: str) -> Entry:
+    """The answer when another request registered the same between our look and our write."""
+    if user_id := remembered.recall(db.session()):
+        return _register_again(user_id, password, device)
+    users.refuse_taken(db.session(), username, email)
+    raise TokenInvalid  # pragma: no cover
+
+
+def _register_again(user_id: UUID, password: str, device: str) -> Entry:
+    """Answer a registration once more, with fresh tokens: a login, so a password changed since is asked for."""
+    user = users.get(user_id)
+    db.session.rollback()
+    entry = _enter(user, password, device)
+    return Entry(entry.user, entry.tokens, replayed=True)
+
+
+def _enter(user: User | None, password: str, device: str) -> Entry:
+    """Open a session if the password is right. Raises InvalidCredentials."""
+    stored = user.password_hash if user else None
+    if not passwords.matches(stored, password) or user is None or stored is None:
+        raise InvalidCredentials
+    fresh = passwords.hashed(password) if passwords.is_outdated(stored) else stored
+    with unit_of_work() as session:
+        unchanged = (User.id == user.id, User.password_hash == stored, User.is_active)
+        found = session.execute(select(User).where(*unchanged).execution_options(populate_existing=True)).scalar_one_or_none()
+        if found is None:
+            raise InvalidCredentials
+        found.password_hash = fresh
+        login = _open(session, found.id, device)
+    return _entry(found, login)
+
+
+def _open(session: Session, user_id: UUID, device: str) -> LoginSession:
+    """A new session of a user; their expired ones go."""
+    session.execute(delete(LoginSession).where(LoginSession.user_id == user_id, LoginSession.expires_at < now()))
+    login = LoginSession(id=uuid4(), user_id=user_id, device=device[:200])
+    _rotate(login)
+    session.add(login)
+    return login
+
+
+def _rotate(login: LoginSession) -> None:
+    login.refresh_jti = uuid4()
+    login.last_used_at = now()
+    login.expires_at = login.last_used_at + current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]
+
+
+def _live(*conditions: ColumnElement[bool]) -> Select[LoginSession]:
+    return select(LoginSession).where(LoginSession.revoked_at.is_(None), LoginSession.expires_at > now(), *conditions)
+
+
+def _entry(user: User, login: LoginSession) -> Entry:
+    return Entry(user, tokens.issue(user.id, login.id, login.refresh_jti))

@@ -1,0 +1,107 @@
+"""What people say about themselves, and what is shown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import email_validator
+import marshmallow as ma
+from flask import current_app
+from marshmallow import fields, validate
+
+from app.auth import passwords
+from app.database import timestamp
+from app.schemas import BaseSchema, Flag, Text
+
+THEMES = ("system", "light", "dark")
+TUNINGS = ("equal", "just", "pythagorean", "harmonic", "resonance")
+USERNAME = r"^[A-Za-z0-9_-]{3,40}(?!\n)$"
+COLOR = r"^#[0-9a-fA-F]{6}(?!\n)$"
+
+
+class Email(Text):
+    """An e-mail address that could be delivered to, as far as its spelling tells."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(low=3, high=254, metadata={"format": "email"}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            address = email_validator.validate_email(text, check_deliverability=False).normalized
+        except email_validator.EmailNotValidError as error:
+            raise ma.ValidationError(f"Must be an e-mail address: {error}") from None
+        if len(address.casefold()) > 254:
+            raise ma.ValidationError("Must be at most 254 characters long.")
+        return address
+
+
+class Password(fields.String):
+    """A new password: any text, kept as it is typed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        length = {"minLength": passwords.SHORTEST, "maxLength": passwords.LONGEST, "format": "password"}
+        super().__init__(load_only=True, validate=passwords.check_length, metadata=length, **kwargs)
+
+
+class GivenPassword(fields.String):
+    """A password to be compared; whether it would be a good one does not matter."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        length = validate.Length(min=1, max=passwords.LONGEST)
+        super().__init__(load_only=True, required=True, validate=length, metadata={"format": "password"}, **kwargs)
+
+
+class Moment(fields.DateTime):
+    """A time in UTC with milliseconds and `Z`."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return timestamp(value)
+
+
+class SettingsSchema(BaseSchema):
+    """A person's settings."""
+
+    theme = fields.String(load_default="system", validate=validate.OneOf(THEMES))
+    notifications = Flag(load_default=True)
+    default_tuning = fields.String(load_default="equal", validate=validate.OneOf(TUNINGS))
+
+
+class ProfileSchema(BaseSchema):
+    """What everybody may see of a person."""
+
+    id = fields.UUID(dump_only=True)
+    username = Text(low=3, high=40, pattern=USERNAME, message="Must be letters, digits, _ and - only.", required=True)
+    display_name = Text(high=80, load_default="")
+    bio = Text(high=500, load_default="")
+    color = Text(high=7, pattern=COLOR, message="Must be a colour such as #4f7cff.", load_default="#4f7cff")
+    created_at = Moment(dump_only=True)
+
+
+class QuotaSchema(ma.Schema):
+    """How much somebody may keep and render."""
+
+    storage_bytes = fields.Integer(required=True)
+    render_seconds_per_day = fields.Integer(required=True)
+
+
+class UserSchema(ProfileSchema):
+    """What people see of themselves."""
+
+    email = Email(required=True)
+    settings = fields.Method("settings_of", dump_only=True)
+    role = fields.String(dump_only=True)
+    is_active = fields.Boolean(dump_only=True)
+    quota = fields.Method("quota_of", dump_only=True)
+    updated_at = Moment(dump_only=True)
+
+    def settings_of(self, user: Any) -> dict[str, Any]:
+        """The settings in force: those stored, and the defaults of the others."""
+        defaults: dict[str, Any] = SettingsSchema().load({})
+        return {**defaults, **user.settings}
+
+    def quota_of(self, user: Any) -> dict[str, int]:
+        """The quota in force."""
+        settings = current_app.config["SETTINGS"]
+        return {"storage_bytes": settings.storage_quota_bytes, "render_seconds_per_day": settings.render_quota_seconds}
