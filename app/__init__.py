@@ -11,7 +11,7 @@ from flask import Flask
 from flask.json.provider import JSONProvider
 from flask_cors import CORS
 
-from app import config, errors, logs, models
+from app import cli, config, errors, logs, models, rate_limits
 from app.database import dump_json, prepare
 from app.extensions import celery, db, jwt, migrate, socketio
 from app.openapi import AnyUUID, describe, mount
@@ -54,7 +54,9 @@ def create_app(environ: dict[str, str] | None = None, **overrides: Any) -> Flask
     _bind(app, settings)
     errors.register(app)
     follow_requests(app)
+    rate_limits.init_app(app)
     _open_rooms(app)
+    cli.register(app)
     return app
 
 
