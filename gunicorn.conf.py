@@ -1,4 +1,4 @@
-"""gunicorn's settings. Nothing of the application may be imported here: it would load before the worker patches.
+"""gunicorn's settings. Nothing of the application may be imported at the top: it would load before the worker patches.
 
 One worker a process, whatever its kind: Socket.IO keeps its clients in the process. More of them means more processes on more ports.
 """
@@ -6,7 +6,10 @@ One worker a process, whatever its kind: Socket.IO keeps its clients in the proc
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from gunicorn.workers import SUPPORTED_WORKERS
 
@@ -22,3 +25,35 @@ keepalive = 5
 sendfile = False  # a green socket has none
 control_socket_disable = True  # its thread would start before the fork, and it wants a writable home
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  the heartbeat must not wait for a disk
+
+
+def post_worker_init(worker: Any) -> None:
+    """Refuse to serve in another mode than ASYNC_MODE asks for; close WebSockets when the worker must go.
+
+    An ordinary exception here stops gunicorn; sys.exit() would make it start worker after worker.
+    """
+    from app.extensions import socketio  # noqa: PLC0415
+
+    mode = socketio.server.eio.async_mode
+    wanted = os.environ.get("ASYNC_MODE", "").strip() or mode
+    if wanted != mode:
+        raise RuntimeError(
+            f"ASYNC_MODE is {wanted}, but this worker is of the {mode} kind: use -k eventlet for eventlet, -k gthread for threading."
+        )
+    if mode == "threading":
+        drain_on_sigterm(socketio)
+
+
+def drain_on_sigterm(socketio: Any) -> None:
+    """Close open sockets on SIGTERM: a waiting WebSocket would hold its thread until gunicorn's patience ends."""
+    previous: Any = signal.getsignal(signal.SIGTERM)
+
+    def close_all() -> None:
+        for connection in list(socketio.server.eio.sockets):
+            socketio.server.eio.disconnect(connection)
+
+    def drain(signum: int, frame: FrameType | None) -> None:
+        socketio.start_background_task(close_all)
+        previous(signum, frame)
+
+    signal.signal(signal.SIGTERM, drain)

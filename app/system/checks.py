@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
 from flask import current_app
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -91,7 +90,11 @@ def pending_migrations() -> tuple[list[str], list[str]]:
     """The migrations still to run, oldest first, and the revisions of the database that this release does not have."""
     scripts = _scripts()
     with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_heads()
+        current = (
+            tuple(connection.scalars(text("SELECT version_num FROM alembic_version")))
+            if inspect(connection).has_table("alembic_version")
+            else ()
+        )
     unknown = [revision for revision in current if not _knows(scripts, revision)]
     if unknown:
         return [], unknown

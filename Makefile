@@ -1,0 +1,69 @@
+# make run     a server on http://127.0.0.1:$(PORT), from nothing but Python 3.11
+# make test    the suite, on SQLite and, where a server answers, on PostgreSQL
+# make check   style and types        make fuzz    requests made from the API's description
+# make faults  kill -9 under load     make bench   speed                make clean   take the environment away
+
+PORT ?= 10000
+PYTHON ?= python3
+VENV ?= .venv
+POSTGRESQL ?= postgresql://postgres@127.0.0.1:5432/postgres
+JOBS ?= 2
+PYTEST ?=
+
+export PORT
+export FLASK_APP = wsgi
+
+BIN = $(VENV)/bin
+RUNTIME = $(VENV)/.runtime
+DEVELOPMENT = $(VENV)/.development
+ANSWERS = $(BIN)/python -c 'import psycopg2, sys; psycopg2.connect(sys.argv[1], connect_timeout=3)' '$(POSTGRESQL)'
+
+.PHONY: run test test-sqlite test-postgresql check fuzz faults bench clean
+
+run: $(RUNTIME)
+	$(BIN)/flask db upgrade
+	$(BIN)/flask seed
+	exec $(BIN)/python run.py
+
+test: test-sqlite test-postgresql
+
+test-sqlite: $(DEVELOPMENT)
+	$(BIN)/pytest -n $(JOBS) $(PYTEST)
+
+# What the kind of database cannot change is not run twice.
+test-postgresql: $(DEVELOPMENT)
+	@if $(ANSWERS) 2>/dev/null; then \
+	  echo 'On PostgreSQL:'; TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n $(JOBS) --ignore=tests/engine $(PYTEST); \
+	elif [ "$$REQUIRE_SERVICES" = 1 ]; then \
+	  echo 'No PostgreSQL answers at $(POSTGRESQL), and REQUIRE_SERVICES=1 asks for it.' >&2; exit 1; \
+	else \
+	  echo 'No PostgreSQL answers at $(POSTGRESQL): the suite ran on SQLite alone.'; \
+	fi
+
+check: $(DEVELOPMENT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fuzz: $(DEVELOPMENT)
+	$(BIN)/python tests/fuzz.py
+
+faults: $(DEVELOPMENT)
+	$(BIN)/python tests/faults.py
+
+bench: $(DEVELOPMENT)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(DEVELOPMENT): requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(RUNTIME)

@@ -1,0 +1,98 @@
+"""Operator commands: `flask ...`, the same as `python manage.py ...`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Any
+
+import click
+import sqlalchemy as sa
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from app.config import DEVELOPMENT_SECRET, Settings
+from app.extensions import db
+from app.system import checks
+from app.system.checks import Check, State
+from app.system.drift import drift
+
+_GUESSED = {"", "password", "postgres", "secret", "changeme", "admin", "root"}
+_COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+_SPARE_BYTES = 1 << 30
+
+
+def register(app: Flask) -> None:
+    """Give an application its commands."""
+    group: Any = app.cli.commands["db"]
+    group.add_command(verify)
+    app.cli.add_command(doctor)
+
+
+@click.command()
+@with_appcontext
+def verify() -> None:
+    """Compare the database with the models; exit 1 and name what differs."""
+    found = drift(db.engine, db.metadata)
+    for sentence in found:
+        click.echo(sentence)
+    if found:
+        sys.exit(1)
+    click.echo("The database has the schema of the models.")
+
+
+@click.command()
+@with_appcontext
+def doctor() -> None:
+    """Look at the configuration, the secrets, the database, the storage and the clock; exit 1 when something must be mended."""
+    found = list(_examine(current_app.config["SETTINGS"]))
+    for check in found:
+        click.echo(f"{click.style(check.state.ljust(4), fg=_COLOURS[check.state])}  {check.name}: {check.message}")
+    if checks.worst(found) == "fail":
+        sys.exit(1)
+
+
+def _examine(settings: Settings) -> list[Check]:
+    reached = checks.database()
+    return [
+        _mode(settings),
+        _secret(settings),
+        reached,
+        *([checks.migrations(), _server(settings)] if reached.state == "ok" else []),
+        checks.storage(),
+        _room(settings),
+        *([checks.clock()] if reached.state == "ok" else []),
+    ]
+
+
+def _mode(settings: Settings) -> Check:
+    if settings.production and not settings.public_url.startswith("https://"):
+        return Check("config", "warn", "PUBLIC_URL is not an https address; links to files will be relative.")
+    if settings.debug:
+        return Check("config", "warn", "DEBUG is on: errors show their insides.")
+    return Check("config", "ok", f"FLASK_ENV is {settings.flask_env}.")
+
+
+def _secret(settings: Settings) -> Check:
+    if settings.secret_key == DEVELOPMENT_SECRET:
+        return Check("secret key", "warn", "SECRET_KEY is the one in the source, known to everybody; production refuses it.")
+    if len(settings.secret_key) < 32 or len(set(settings.secret_key)) < 10:
+        return Check("secret key", "fail", "SECRET_KEY is too short or too regular; production refuses it.")
+    return Check("secret key", "ok", "SECRET_KEY is long and irregular.")
+
+
+def _server(settings: Settings) -> Check:
+    url = sa.make_url(settings.database)
+    if url.get_backend_name() == "sqlite":
+        state: State = "warn" if settings.production else "ok"
+        return Check("database server", state, "SQLite has one writer at a time; PostgreSQL serves many.")
+    if url.host not in (None, "localhost", "127.0.0.1", "::1") and str(url.password or "") in _GUESSED | {url.username or ""}:
+        return Check("database server", "fail", "The database's password is easily guessed.")
+    return Check("database server", "ok", f"{url.get_backend_name()} at {url.host or 'a local socket'}.")
+
+
+def _room(settings: Settings) -> Check:
+    free = shutil.disk_usage(settings.storage).free
+    if free < _SPARE_BYTES:
+        return Check("room", "warn", f"Only {free / 1e6:.0f} MB are left where files are kept.")
+    return Check("room", "ok", f"{free / 1e9:.0f} GB are left where files are kept.")
