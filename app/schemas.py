@@ -88,7 +88,9 @@ class Whole(fields.Integer):
     """A whole number in a range; text and booleans are refused."""
 
     def __init__(self, *, low: int, high: int, **kwargs: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(min=low, max=high, error=f"Must be a whole number from {low} to {high}."), **kwargs)
+        super().__init__(
+            strict=True, validate=validate.Range(min=low, max=high, error=f"Must be a whole number from {low} to {high}."), **kwargs
+        )
 
     def _validated(self, value: Any) -> Any:
         if isinstance(value, bool | str):
@@ -176,7 +178,7 @@ class PageSchema(BaseSchema):
     """The query of a list."""
 
     limit = fields.Integer(load_default=20, validate=validate.Range(min=1, max=100))
-    cursor = fields.String(validate=validate.Length(min=1, max=300))
+    cursor = fields.String(validate=validate.Length(min=1, max=2000))
     page = fields.Integer(validate=validate.Range(min=1, max=1_000_000))
     per_page = fields.Integer(validate=validate.Range(min=1, max=100))
     include = fields.String(validate=validate.OneOf(["total"]))
