@@ -1,0 +1,14 @@
+"""Every fault run, on SQLite and on PostgreSQL: `python -m tests.faults`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+
+from tests.conftest import fresh_postgresql
+from tests.faults import kill_writers
+
+with tempfile.TemporaryDirectory() as folder:
+    print(json.dumps(kill_writers.run(f"sqlite:///{folder}/faults.db", kills=10)), flush=True)  # noqa: T201
+with fresh_postgresql() as url:
+    print(json.dumps(kill_writers.run(url, kills=10)), flush=True)  # noqa: T201
