@@ -49,7 +49,7 @@ fuzz: $(DEVELOPMENT)
 	$(BIN)/python tests/fuzz.py
 
 faults: $(DEVELOPMENT)
-	$(BIN)/python tests/faults.py
+	$(BIN)/python -m tests.faults
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks

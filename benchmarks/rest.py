@@ -62,14 +62,16 @@ def database(name: str) -> Iterator[str]:
 
 def fill_product(url: str, count: int, data_dir: str) -> str:
     """Universes with an active parameter set and ten scenes each, owned by one person; that person's token."""
-    from app import create_app
-    from app.auth.service import open_session
-    from app.database import now
-    from app.extensions import db
-    from app.models import Membership, PhysicsParameters, Scene, Universe, User
     from app.physics_parameters.schemas import PhysicsParametersSchema
     from app.scenes.schemas import SceneSchema
     from app.universes.schemas import UniverseSchema
+
+    from app import create_app
+    from app.auth.service import open_session
+    from app.changes.content import columns_from
+    from app.database import now
+    from app.extensions import db
+    from app.models import Membership, PhysicsParameters, Scene, Universe, User
 
     app = create_app({}, flask_env="testing", database_url=url, secret_key=SECRET, data_dir=data_dir, log_level="warning")
     with app.app_context():
@@ -77,10 +79,10 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
         owner = uuid4()
         moment = now()
         dated = {"created_at": moment, "updated_at": moment}
-        from app.changes.content import columns_from
-
         universe = UniverseSchema().load({"name": "Universe", "description": DESCRIPTION, "visibility": "public", "seed": "1"})
-        physics = columns_from(PhysicsParameters, {"active": True, **PhysicsParametersSchema().load({"name": "Physics"}), "scene_id": None} | {"active": True})
+        physics = columns_from(
+            PhysicsParameters, {"active": True, **PhysicsParametersSchema().load({"name": "Physics"}), "scene_id": None} | {"active": True}
+        )
         scene = SceneSchema().load({"name": "Scene", "solver": "ballistic"})
         session = db.session()
         session.execute(
@@ -91,14 +93,26 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
         for start in range(0, count, 500):
             ids = [universe_id(number) for number in range(start, min(start + 500, count))]
             head = {"revision": 1, "entity_revision": 1, "epoch": uuid4(), "floor": 0, "content_bytes": 8000, "deleted_at": None}
-            session.execute(sa.insert(Universe.__table__), [{"id": i, **columns_from(Universe, {**universe, "deleted_at": None}), **head, **dated} for i in ids])
-            session.execute(sa.insert(Membership.__table__), [{"universe_id": i, "user_id": owner, "role": "owner", "revision": 1, "created_at": moment} for i in ids])
+            session.execute(
+                sa.insert(Universe.__table__),
+                [{"id": i, **columns_from(Universe, {**universe, "deleted_at": None}), **head, **dated} for i in ids],
+            )
+            session.execute(
+                sa.insert(Membership.__table__),
+                [{"universe_id": i, "user_id": owner, "role": "owner", "revision": 1, "created_at": moment} for i in ids],
+            )
             session.execute(
                 sa.insert(PhysicsParameters.__table__),
                 [{"id": uuid5(i, "physics"), "universe_id": i, "revision": 1, **physics, **dated} for i in ids],
             )
             scenes = [
-                {"id": uuid5(i, f"scene {n}"), "universe_id": i, "revision": 1, **columns_from(Scene, {**scene, "order_key": f"{n:02d}1"}), **dated}
+                {
+                    "id": uuid5(i, f"scene {n}"),
+                    "universe_id": i,
+                    "revision": 1,
+                    **columns_from(Scene, {**scene, "order_key": f"{n:02d}1"}),
+                    **dated,
+                }
                 for i in ids
                 for n in range(SCENES)
             ]
@@ -126,10 +140,21 @@ def fill_peer(url: str, count: int) -> str:
             universe = {"owner_id": 1, "name": "Universe", "description": DESCRIPTION, "is_public": True}
             session.execute(sa.insert(peer.Universe), [{"id": i, **universe} for i in ids])
             session.execute(sa.insert(peer.Physics), [{"universe_id": i, **numbers} for i in ids])
-            settings = {"solver": "ballistic", "duration_s": 60.0, "loop": False, "transition": {"type": "cut", "seconds": 0}, "timeline": {}, "story": {}}
+            settings = {
+                "solver": "ballistic",
+                "duration_s": 60.0,
+                "loop": False,
+                "transition": {"type": "cut", "seconds": 0},
+                "timeline": {},
+                "story": {},
+            }
             session.execute(
                 sa.insert(peer.Scene),
-                [{"universe_id": i, "name": "Scene", "description": "", "position": n, "settings": settings} for i in ids for n in range(SCENES)],
+                [
+                    {"universe_id": i, "name": "Scene", "description": "", "position": n, "settings": settings}
+                    for i in ids
+                    for n in range(SCENES)
+                ],
             )
         session.commit()
         session.connection().exec_driver_sql("ANALYZE")
@@ -142,9 +167,35 @@ def fill_peer(url: str, count: int) -> str:
 @contextmanager
 def server(target: str, url: str, data_dir: str, **environ: str) -> Iterator[tuple[str, int]]:
     """One gunicorn process with the eventlet worker; its base URL and pid."""
-    command = [sys.executable, "-m", "gunicorn", "-k", "eventlet", "-w", "1", "-b", "127.0.0.1:0", "--log-level", "info", "--chdir", str(ROOT), target]
-    found = {**os.environ, "DATABASE_URL": url, "SECRET_KEY": SECRET, "DATA_DIR": data_dir, "LOG_LEVEL": "warning", "RATE_LIMITS": "false", **environ}
-    with (Path(data_dir) / "server.log").open("w+b") as log, subprocess.Popen(command, env=found, cwd=ROOT, stderr=log, stdout=log) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-k",
+        "eventlet",
+        "-w",
+        "1",
+        "-b",
+        "127.0.0.1:0",
+        "--log-level",
+        "info",
+        "--chdir",
+        str(ROOT),
+        target,
+    ]
+    found = {
+        **os.environ,
+        "DATABASE_URL": url,
+        "SECRET_KEY": SECRET,
+        "DATA_DIR": data_dir,
+        "LOG_LEVEL": "warning",
+        "RATE_LIMITS": "false",
+        **environ,
+    }
+    with (
+        (Path(data_dir) / "server.log").open("w+b") as log,
+        subprocess.Popen(command, env=found, cwd=ROOT, stderr=log, stdout=log) as process,
+    ):
         try:
             yield _address(Path(log.name), process), process.pid
         finally:
@@ -239,7 +290,14 @@ def main() -> None:
             sides = {"product": (product, product_pid, mine), "uncached": (uncached, uncached_pid, mine), "peer": (peer, peer_pid, plain)}
             figures: dict[tuple[str, str], list[dict[str, Any]]] = {}
             for name, (base, _, paths) in sides.items():
-                print(json.dumps({"name": name, **{f"{case}_bytes": len(first_answer(base, paths[case][0], tokens[name])) for case in ("read", "list")}}))
+                print(
+                    json.dumps(
+                        {
+                            "name": name,
+                            **{f"{case}_bytes": len(first_answer(base, paths[case][0], tokens[name])) for case in ("read", "list")},
+                        }
+                    )
+                )
             for _ in range(asked.rounds):
                 for case in ("read", "list", "patch"):
                     for name, (base, pid, paths) in sides.items():
@@ -253,7 +311,9 @@ def report(figures: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
     """The ratios of the medians to the peer's."""
     for name in ("product", "uncached"):
         for case in ("read", "list", "patch"):
-            own, peer = ({key: statistics.median(f[key] for f in figures[who, case]) for key in ("per_second", "cpu_us")} for who in (name, "peer"))
+            own, peer = (
+                {key: statistics.median(f[key] for f in figures[who, case]) for key in ("per_second", "cpu_us")} for who in (name, "peer")
+            )
             rate, cpu = own["per_second"] / peer["per_second"], peer["cpu_us"] / own["cpu_us"]
             print(json.dumps({"ratio": case, "name": name, "per_second": round(rate, 2), "by_cpu": round(cpu, 2)}))
 

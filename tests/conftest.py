@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,9 +14,9 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.changes.models import SQLITE_TRIGGERS
 from app.extensions import db
+from tests.databases import fresh_postgresql
 
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
-POSTGRESQL_ADMIN = os.environ.get("TEST_POSTGRESQL_ADMIN", "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres")
 
 
 @pytest.fixture(scope="session")
@@ -29,24 +28,6 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with fresh_postgresql(server) as url:
         yield url
-
-
-class fresh_postgresql:  # noqa: N801  used as a context manager
-    """A new, empty PostgreSQL database on a server, dropped at the end."""
-
-    def __init__(self, server: str = POSTGRESQL_ADMIN) -> None:
-        self.admin = sa.create_engine(sa.make_url(server).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT")
-        self.name = f"hu_test_{uuid.uuid4().hex[:12]}"
-
-    def __enter__(self) -> str:
-        with self.admin.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {self.name}")
-        return self.admin.url.set(database=self.name).render_as_string(hide_password=False)
-
-    def __exit__(self, *_: object) -> None:
-        with self.admin.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
-        self.admin.dispose()
 
 
 @pytest.fixture(scope="session")

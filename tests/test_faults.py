@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conftest import fresh_postgresql
+from tests.databases import fresh_postgresql
 from tests.faults import kill_writers
 
 

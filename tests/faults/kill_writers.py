@@ -28,7 +28,7 @@ from tests.databases import flask, migrated
 from tests.servers import Server, end, launch, until_answering
 
 WRITERS = 8
-_PASSWORD = "correct horse battery"  # noqa: S105
+_PASSWORD = "correct horse battery"
 
 
 @dataclass
@@ -45,7 +45,13 @@ def run(database_url: str, kills: int, seconds_between: float = 1.5) -> dict[str
     """Write under fire; the figures. Raises AssertionError when anything acknowledged is lost or doubled."""
     migrated(database_url)
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"DATABASE_URL": database_url, "DATA_DIR": folder, "RATE_LIMITS": "false", "PORT": str(free_port()), "LOG_LEVEL": "error"}
+        settings = {
+            "DATABASE_URL": database_url,
+            "DATA_DIR": folder,
+            "RATE_LIMITS": "false",
+            "PORT": str(free_port()),
+            "LOG_LEVEL": "error",
+        }
         server = serve(settings)
         headers, universe, targets = furnish(server.url)
         edits, stop = Edits(), threading.Event()
@@ -81,7 +87,9 @@ def serve(settings: dict[str, str]) -> Server:
 def furnish(url: str) -> tuple[dict[str, str], str, list[str]]:
     """A person with a universe, two parameter sets and a scene with bodies: their headers, and what there is to edit."""
     name = f"writer{uuid4().hex[:8]}"
-    made = requests.post(f"{url}/api/auth/register", json={"username": name, "email": f"{name}@example.org", "password": _PASSWORD}, timeout=30)
+    made = requests.post(
+        f"{url}/api/auth/register", json={"username": name, "email": f"{name}@example.org", "password": _PASSWORD}, timeout=30
+    )
     headers = {"Authorization": f"Bearer {made.json()['access_token']}"}
 
     def post(path: str, body: dict[str, Any]) -> str:
@@ -167,7 +175,7 @@ def main() -> None:
     options.add_argument("--database", default="")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(run(asked.database or f"sqlite:///{folder}/faults.db", asked.kills)))  # noqa: T201
+        print(json.dumps(run(asked.database or f"sqlite:///{folder}/faults.db", asked.kills)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""Databases for tests, made as an operator makes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import sqlalchemy as sa
+
+POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def flask(database_url: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run an operator command on a database."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    settings = {"DATABASE_URL": database_url, "LOG_LEVEL": "warning", **environ}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**kept, **settings}, capture_output=True, text=True, check=False, timeout=120)
+
+
+def migrated(database_url: str) -> None:
+    """Bring a database to the present schema."""
+    done = flask(database_url, "db", "upgrade")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class fresh_postgresql:  # noqa: N801  used as a context manager
+    """A new, empty PostgreSQL database on a server, dropped at the end."""
+
+    def __init__(self, server: str = POSTGRESQL) -> None:
+        self.admin = sa.create_engine(sa.make_url(server).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT")
+        self.name = f"hu_test_{uuid.uuid4().hex[:12]}"
+
+    def __enter__(self) -> str:
+        with self.admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {self.name}")
+        return self.admin.url.set(database=self.name).render_as_string(hide_password=False)
+
+    def __exit__(self, *_: object) -> None:
+        with self.admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+        self.admin.dispose()
