@@ -67,16 +67,26 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
     from app.universes.schemas import UniverseSchema
 
     from app import create_app
-    from app.auth.service import open_session
+    from app.auth.service import register
     from app.changes.content import columns_from
     from app.database import now
     from app.extensions import db
-    from app.models import Membership, PhysicsParameters, Scene, Universe, User
+    from app.models import Membership, PhysicsParameters, Scene, Universe
 
-    app = create_app({}, flask_env="testing", database_url=url, secret_key=SECRET, data_dir=data_dir, log_level="warning")
+    app = create_app(
+        {},
+        flask_env="testing",
+        database_url=url,
+        secret_key=SECRET,
+        data_dir=data_dir,
+        rate_limits=False,
+        access_token_minutes=600,
+        log_level="warning",
+    )
     with app.app_context():
         db.create_all()
-        owner = uuid4()
+        entry = register("bench", "bench@example.org", SECRET)
+        owner = entry.user.id
         moment = now()
         dated = {"created_at": moment, "updated_at": moment}
         universe = UniverseSchema().load({"name": "Universe", "description": DESCRIPTION, "visibility": "public", "seed": "1"})
@@ -85,11 +95,6 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
         )
         scene = SceneSchema().load({"name": "Scene", "solver": "ballistic"})
         session = db.session()
-        session.execute(
-            sa.insert(User.__table__),
-            [{"id": owner, "username": "bench", "username_folded": "bench", "email": "bench@example.org", "email_folded": "bench@example.org",
-              "password_hash": "!", "display_name": "", "bio": "", "color": "#000000", "settings": {}, "role": "user", "is_active": True, **dated}],
-        )  # fmt: skip
         for start in range(0, count, 500):
             ids = [universe_id(number) for number in range(start, min(start + 500, count))]
             head = {"revision": 1, "entity_revision": 1, "epoch": uuid4(), "floor": 0, "content_bytes": 8000, "deleted_at": None}
@@ -120,7 +125,7 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
         session.commit()
         session.connection().exec_driver_sql("ANALYZE")
         session.commit()
-        return str(open_session(owner)["access_token"])
+        return str(entry.tokens["access_token"])
 
 
 def fill_peer(url: str, count: int) -> str:
