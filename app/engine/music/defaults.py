@@ -1,0 +1,137 @@
+"""What a scene plays when nobody has given it a mapping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from app.engine.catalogue import VOICE
+from app.engine.music.harmony import Harmony
+from app.engine.music.rules import selected
+from app.engine.music.sources import parent_of
+from app.engine.physics.scene import Body, Scene
+
+SLOWEST_HZ = 130.81
+"""Where the slowest orbit sounds: C3."""
+
+STROKES_BELOW_DB = -12.0
+
+
+def default_content(scene: Scene) -> dict[str, list[dict[str, Any]]]:
+    """The voices and mappings that a scene without mappings plays, as {"voices", "mappings"}.
+
+    Orbits: a sine per body by frequency_scale, and a stroke at each transit, 12 dB softer. Others: a struck bar per collision,
+    as loud as its impulse, where the body is. Voices that the scene has take the places of the default ones, in order.
+    """
+    return _orbits(scene) if scene.solver == "kepler" else _collisions(scene)
+
+
+def content(scene: Scene) -> dict[str, list[dict[str, Any]]]:
+    """The voices and mappings in force: the scene's own, or the default ones when it has no mapping."""
+    if scene.mappings:
+        return {"voices": [dict(voice) for voice in scene.voices], "mappings": [dict(mapping) for mapping in scene.mappings]}
+    return default_content(scene)
+
+
+def loudness_from_impulse(identity: str, voice_id: str, trigger: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping by which a collision is as loud as its impulse, from 0 dB for the strongest down to -40."""
+    return _mapping(identity, voice_id, trigger, "impulse", "loudness", curve={"type": "log"}, range={"min": -40.0, "max": 0.0})
+
+
+def pitch_from_period(identity: str, voice_id: str, trigger: Mapping[str, Any], scene: Scene) -> dict[str, Any]:
+    """The mapping by which every orbit sounds at its own frequency times one factor; the slowest at 130.81 Hz.
+
+    Where the fastest would pass the harmony's highest pitch, all sound lower by the fewest octaves that avoid it: ratios stay.
+    """
+    return _mapping(
+        identity, voice_id, trigger, "period", "pitch", curve={"type": "frequency_scale", "factor": _factor(scene)}, clamp="drop"
+    )
+
+
+def _orbits(scene: Scene) -> dict[str, list[dict[str, Any]]]:
+    sine = _voice("default-orbits", "Orbits", "sine", adsr={"attack_s": 0.5, "decay_s": 0.0, "sustain": 1.0, "release_s": 0.5})
+    strokes = _voice("default-transits", "Transits", "modal", gain_db=STROKES_BELOW_DB)
+    voices = _filled(scene, [sine, strokes])
+    continuous, transit = {"type": "continuous"}, {"type": "event", "event": "transit", "filter": {}}
+    mappings = [
+        pitch_from_period("default-orbit-pitch", str(voices[0]["id"]), continuous, scene),
+        pitch_from_period("default-transit-pitch", str(voices[1]["id"]), transit, scene),
+    ]
+    return {"voices": voices, "mappings": mappings}
+
+
+def _collisions(scene: Scene) -> dict[str, list[dict[str, Any]]]:
+    voices = _filled(scene, [_voice("default-strokes", "Strokes", "modal")])
+    voice_id = str(voices[0]["id"])
+    trigger = {"type": "event", "event": "collision", "filter": {}}
+    place = _mapping("default-pan", voice_id, trigger, "position.x", "pan", domain=_width(scene), range={"min": -1.0, "max": 1.0})
+    return {"voices": voices, "mappings": [loudness_from_impulse("default-loudness", voice_id, trigger), place]}
+
+
+def _filled(scene: Scene, defaults: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    own = [dict(voice) for voice in scene.voices]
+    return own + defaults[len(own) :]
+
+
+def _width(scene: Scene) -> dict[str, Any]:
+    bounds = scene.physics.bounds
+    left, right = (bounds.minimum[0], bounds.maximum[0]) if bounds else (None, None)
+    if left is None or right is None or left >= right:
+        return {"type": "data"}
+    return {"type": "explicit", "min": left, "max": right}
+
+
+def _factor(scene: Scene) -> float:
+    periods = [_period(scene.bodies[index], scene) for index in selected(None, scene)]
+    known = [period for period in periods if period is not None]
+    if not known:
+        return SLOWEST_HZ
+    harmony = Harmony.read(scene.harmony)
+    highest = SLOWEST_HZ * max(known) / min(known)
+    octaves = max(0, math.ceil(math.log2(highest / harmony.high_hz)))
+    return SLOWEST_HZ * max(known) / (1 << octaves)
+
+
+def _period(body: Body, scene: Scene) -> float | None:
+    """The period in s: as given, else by Kepler's third law from axis and masses."""
+    if body.orbit is None or body.orbit.period is not None:
+        return body.orbit.period if body.orbit else None
+    parent = parent_of(body.orbit, scene)
+    pull = scene.physics.gravitational_constant * ((scene.bodies[parent].mass if parent is not None else 0.0) + body.mass)
+    axis = body.orbit.semi_major_axis
+    return math.tau * math.sqrt(axis * axis * axis / pull) if axis is not None and pull > 0.0 else None
+
+
+def _voice(identity: str, name: str, instrument: str, adsr: Mapping[str, float] | None = None, gain_db: float = 0.0) -> dict[str, Any]:
+    steps = ("attack_s", "decay_s", "sustain", "release_s")
+    return {
+        "id": identity,
+        "name": name,
+        "instrument": instrument,
+        "parameters": {},
+        "adsr": dict(adsr) if adsr else {step: VOICE[f"adsr.{step}"].default for step in steps},
+        "gain_db": gain_db,
+        "pan": 0.0,
+        "midi_channel": None,
+        "midi_program": None,
+        "mute": False,
+        "solo": False,
+        "automation": [],
+    }
+
+
+def _mapping(identity: str, voice_id: str, trigger: Mapping[str, Any], quantity: str, target: str, **given: Any) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "voice_id": voice_id,
+        "trigger": dict(trigger),
+        "source": {"bodies": "all", "quantity": quantity},
+        "target": target,
+        "domain": {"type": "data"},
+        "range": None,
+        "curve": {"type": "linear"},
+        "polarity": 1,
+        "clamp": "clamp",
+        **given,
+    }

@@ -1,0 +1,74 @@
+"""Strokes: struck notes before they are tuned, their places on the grid, and the merging of those too close to tell apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+# Notes exactly 1/n apart may come out a rounding error closer.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """A note before tuning.
+
+    `t_s` and `duration_s` in score seconds, `hz` the physical pitch, `power` the square of the amplitude. `proportional` says that
+    the pitch is proportional to the frequency that the provenance's value is or is the period of.
+    """
+
+    t_s: float
+    duration_s: float
+    hz: float
+    power: float
+    pan: float
+    brightness: float | None
+    provenance: Mapping[str, Any]
+    proportional: bool = False
+
+
+def on_grid(strokes: Iterable[Stroke], grid_s: float | None, duration_s: float) -> list[Stroke]:
+    """Strokes moved to the nearest grid line before the end, of two equally near to the earlier; as they are without a grid."""
+    if grid_s is None:
+        return list(strokes)
+    last = math.ceil(duration_s / grid_s) - 1
+    return [replace(stroke, t_s=min(math.ceil(stroke.t_s / grid_s - 0.5), last) * grid_s) for stroke in strokes]
+
+
+def merged(strokes: Iterable[Stroke], sounding: Callable[[float], float], most_per_second: float) -> tuple[list[Stroke], int]:
+    """The strokes of one voice that are kept, in order of time and pitch, and how many were merged into them.
+
+    A stroke closer than 1/n after the last kept one is merged into it: the kept one has time and pitch of the first and the
+    summed power. Strokes of several pitches at one instant are a chord; after a chord of k notes the next may follow k/n later,
+    so that a voice never has more than n notes per second.
+    """
+    kept: list[Stroke] = []
+    chord: list[int] = []
+    count = 0
+    for stroke in sorted(strokes, key=lambda one: (one.t_s, sounding(one.hz))):
+        if _joins(stroke, kept, chord, sounding, most_per_second):
+            place = _partner(stroke, kept, chord, sounding)
+            kept[place] = replace(kept[place], power=kept[place].power + stroke.power)
+            count += 1
+            continue
+        if chord and stroke.t_s > kept[chord[0]].t_s:
+            chord = []
+        chord.append(len(kept))
+        kept.append(stroke)
+    return kept, count
+
+
+def _joins(stroke: Stroke, kept: list[Stroke], chord: list[int], sounding: Callable[[float], float], most: float) -> bool:
+    if not chord:
+        return False
+    since = stroke.t_s - kept[chord[0]].t_s
+    if since > 0.0:
+        return since < len(chord) / most - _ROUNDING
+    return len(chord) + 1 > most or any(sounding(kept[place].hz) == sounding(stroke.hz) for place in chord)
+
+
+def _partner(stroke: Stroke, kept: list[Stroke], chord: list[int], sounding: Callable[[float], float]) -> int:
+    """Which note of the chord takes the stroke: the one of its pitch, else the first."""
+    return next((place for place in chord if sounding(kept[place].hz) == sounding(stroke.hz)), chord[0])
