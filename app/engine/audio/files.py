@@ -19,12 +19,16 @@ BitDepth = int | str
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file and the bit depths it holds, by their names in libsndfile."""
+    """A kind of file and the bit depths it holds, by their names in libsndfile.
+
+    Rates above `any_rate_to` Hz must be multiples of 10: the frame headers of FLAC hold no others.
+    """
 
     container: str
     media_type: str
     extension: str
     subtypes: dict[BitDepth, str]
+    any_rate_to: int = 2**31 - 1
 
     def subtype(self, bit_depth: BitDepth) -> str:
         """libsndfile's name of a bit depth, else Unsupported naming those that the format has."""
@@ -32,10 +36,15 @@ class Format:
             raise Unsupported(f"{self.container} holds {', '.join(map(str, self.subtypes))} bits.", "bit_depth")
         return self.subtypes[bit_depth]
 
+    def check_rate(self, sample_rate: int) -> None:
+        """Raise Unsupported when the format cannot hold the rate."""
+        if sample_rate > self.any_rate_to and sample_rate % 10:
+            raise Unsupported(f"{self.container} holds rates above {self.any_rate_to} Hz in multiples of 10 only.", "sample_rate")
+
 
 FORMATS: dict[str, Format] = {
     "wav": Format("WAV", "audio/wav", ".wav", {16: "PCM_16", 24: "PCM_24", "32f": "FLOAT"}),
-    "flac": Format("FLAC", "audio/flac", ".flac", {16: "PCM_16", 24: "PCM_24"}),
+    "flac": Format("FLAC", "audio/flac", ".flac", {16: "PCM_16", 24: "PCM_24"}, any_rate_to=65535),
 }
 
 _TYPES: dict[BitDepth, str] = {16: "<i2", 24: "<i4", "32f": "<f4"}

@@ -16,7 +16,6 @@ from scipy.signal.windows import blackmanharris
 
 from app.engine.audio.instruments.partials import FADE_FROM, band_limit
 from app.engine.audio.sounds import Sound, pan_gains
-from app.engine.audio.tracks import Track
 
 ONSET_TOLERANCE_S = 0.003
 PITCH_TOLERANCE_CENTS = 1.0
@@ -69,7 +68,7 @@ class Expected:
         self.gate_end = self.onset + sound.envelope.gate / sound.tone.sample_rate
         self.end = self.onset + sound.frames / sound.tone.sample_rate
         self.partials = sound.partials()
-        self.track = Track.of(sound.note)
+        self.track = sound.track
 
     def lines(self, first: float, last: float, at: float) -> _Line:
         """The partials between `first` and `last`, with the levels they have at `at` (all s)."""

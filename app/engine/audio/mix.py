@@ -51,6 +51,7 @@ class Settings:
         if self.format not in FORMATS:
             raise EngineError(f"Must be one of {', '.join(FORMATS)}.", "format")
         FORMATS[self.format].subtype(self.bit_depth)
+        FORMATS[self.format].check_rate(self.sample_rate)
         if not 0 <= self.seed < 2**64:
             raise OutOfRange("Must be a whole number from 0 to 2^64 - 1.", "seed")
         if self.channels != 2:

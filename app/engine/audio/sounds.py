@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from app.engine.audio.envelopes import Adsr, Envelope, Samples
 from app.engine.audio.instruments import INSTRUMENTS, Instrument, Partials, Tone, instrument
 from app.engine.audio.instruments.partials import FADE_FROM, ring_s, start_phases, sustained
-from app.engine.audio.tracks import Track, strikes
+from app.engine.audio.tracks import Track
 from app.engine.catalogue import VOICE
 from app.engine.errors import EngineError, Unsupported
 from app.engine.music.score import Note, Score
@@ -80,6 +81,11 @@ class Sound:
         """Length in samples, release included."""
         return self.envelope.frames
 
+    @functools.cached_property
+    def track(self) -> Track:
+        """How the note moves."""
+        return Track.of(self.note)
+
     def partials(self) -> Partials:
         """What the note is made of."""
         return self.part.instrument.partials(self.tone)
@@ -98,7 +104,7 @@ class Sound:
 
     def span(self, first: int, last: int) -> Samples:
         """Samples `first` to `last` of a held note, (2, last - first)."""
-        track = Track.of(self.note)
+        track = self.track
         times = np.arange(first, last) / self.tone.sample_rate
         partials = self.partials()
         phases = start_phases(self.tone, len(partials.ratio))
@@ -122,21 +128,11 @@ def sounds(score: Score, sample_rate: int, duration_s: float, seed: int) -> list
     """
     heard = parts(score)
     found = [
-        _sound(note, heard[note.voice_id], sample_rate, duration_s, seeds)
-        for index, whole in enumerate(score.notes)
-        if whole.voice_id in heard
-        for note, seeds in _struck(whole, (seed, index))
-        if note.t_s < duration_s
+        _sound(note, heard[note.voice_id], sample_rate, duration_s, (seed, index))
+        for index, note in enumerate(score.notes)
+        if note.voice_id in heard and note.t_s < duration_s
     ]
     return sorted(found, key=lambda sound: sound.start)
-
-
-def _struck(note: Note, seeds: tuple[int, ...]) -> Iterator[tuple[Note, tuple[int, ...]]]:
-    if not (note.track and note.track.get("rate_hz") is not None):
-        yield note, seeds
-        return
-    for index, struck in enumerate(strikes(note)):
-        yield struck, (*seeds, index)
 
 
 def _sound(note: Note, part: Part, sample_rate: int, duration_s: float, seeds: tuple[int, ...]) -> Sound:

@@ -1,0 +1,78 @@
+"""Scores made by hand, and their samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.engine.audio import files, mix
+from app.engine.music.score import Note, Score
+
+MakeNote = Callable[..., Note]
+MakeScore = Callable[..., Score]
+
+
+@pytest.fixture
+def note() -> MakeNote:
+    """A note at a time in s, with a pitch in Hz; other fields by name."""
+
+    def make(t_s: float, hz: float, **fields: Any) -> Note:
+        given = {"duration_s": 0.5, "midi": 0.0, "cents_error": 0.0, "velocity": 0.5, "amplitude": 1.0, "pan": 0.0, "voice_id": "v"}
+        return Note(t_s=t_s, hz=hz, provenance={}, **(given | fields))
+
+    return make
+
+
+@pytest.fixture
+def score_of() -> MakeScore:
+    """A score of notes for one voice, or for several given ones."""
+
+    def make(notes: list[Note], duration_s: float = 2.0, loop: bool = False, voices: tuple[Mapping[str, Any], ...] = ()) -> Score:
+        in_order = tuple(sorted(notes, key=lambda one: one.t_s))
+        return Score(in_order, voices or ({"id": "v", "instrument": "modal"},), (), 120.0, "4/4", 440.0, duration_s, loop=loop)
+
+    return make
+
+
+@pytest.fixture
+def mastered() -> Callable[..., NDArray[np.float32]]:
+    """All samples of a score as float (2, frames), before dither."""
+
+    def make(score: Score, settings: mix.Settings | None = None, chunk: int | None = None) -> NDArray[np.float32]:
+        return np.concatenate(list(mix.lay_out(score, settings or mix.Settings()).mastered(chunk=chunk)), axis=1)
+
+    return make
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., tuple[Path, files.Written]]:
+    """A score written to a file."""
+
+    def make(score: Score, settings: mix.Settings | None = None, name: str = "score") -> tuple[Path, files.Written]:
+        chosen = settings or mix.Settings()
+        path = tmp_path / f"{name}{files.FORMATS[chosen.format].extension}"
+        samples = mix.lay_out(score, chosen).samples()
+        return path, files.write(path, samples, format=chosen.format, bit_depth=chosen.bit_depth, sample_rate=chosen.sample_rate)
+
+    return make
+
+
+@pytest.fixture
+def crowd(note: MakeNote, score_of: MakeScore) -> Score:
+    """Sixty notes of every instrument in four seconds, some of them held and gliding, loud enough to be limited."""
+    rng = np.random.default_rng(5)
+    names = ("modal", "additive", "sine", "karplus_strong")
+    voices = tuple({"id": name, "instrument": name, "pan": 0.3 * place - 0.4, "gain_db": 6.0} for place, name in enumerate(names))
+    notes = [
+        note(float(rng.uniform(0, 3.9)), float(np.exp(rng.uniform(np.log(60), np.log(3000)))), voice_id=names[place % 4])
+        for place in range(60)
+    ]
+    for place, name in enumerate(("additive", "sine", "modal")):
+        track = {"rate": 200, "hz": np.linspace(200, 300 + 100 * place, 401).tolist(), "pan": np.linspace(-1, 1, 801).tolist()}
+        notes.append(note(0.0, 200.0, voice_id=name, duration_s=4.0, track=track))
+    return score_of(notes, duration_s=4.0, voices=voices)

@@ -1,0 +1,188 @@
+"""Every instrument in the roll-call: in tune, bounded, repeatable, and honest about its parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.engine.audio.instruments import INSTRUMENTS, Instrument, Tone, describe, instrument
+from app.engine.audio.instruments.karplus_strong import _by_periods, _in_one_filter, _loop, _pluck
+from app.engine.audio.instruments.modal import bar_ratios
+from app.engine.audio.instruments.partials import ring_s
+from app.engine.audio.listening import strongest_line
+from app.engine.errors import EngineError, OutOfRange
+
+RATE = 48000
+ALL = pytest.mark.parametrize("player", INSTRUMENTS.values(), ids=INSTRUMENTS)
+
+
+def tone(player: Instrument, hz: float, seconds: float = 1.0, seed: int = 1, rate: int = RATE, **parameters: object) -> Tone:
+    return Tone(hz, round(seconds * rate), rate, player.validate(parameters), (seed, 0))
+
+
+@ALL
+def test_an_instrument_is_in_tune_over_its_whole_range(player: Instrument) -> None:
+    for hz in np.geomspace(*player.pitch_range, 13):
+        one = tone(player, float(hz), max(0.75, 30 / hz))
+        partials = player.partials(one)
+        heard = np.abs(partials.amplitude) * 10 ** (-1.5 / partials.t60) * (partials.ratio * hz < 0.40 * RATE)
+        strongest = int(np.argmax(heard))
+        sound = player.render(one)[960:].astype(np.float64)
+        found, _ = strongest_line(sound, RATE, hz * partials.ratio[strongest], 6 * RATE / len(sound))
+        # One cent is below the least difference in pitch that anyone hears (about five cents).
+        assert abs(1200 * np.log2(found / partials.ratio[strongest] / hz)) < 1.0, f"{hz} Hz"
+
+
+@ALL
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000, 192000])
+def test_an_instrument_stays_within_full_scale_at_every_rate(player: Instrument, rate: int) -> None:
+    for hz in (player.pitch_range[0], 440.0, 3000.0):
+        sound = player.render(tone(player, hz, 0.3, rate=rate))
+        assert len(sound) == round(0.3 * rate)
+        assert np.isfinite(sound).all()
+        # Single precision may round a sum of magnitudes 1 a few last places up.
+        assert 0.05 < np.abs(sound).max() <= 1 + 1e-6
+
+
+@ALL
+def test_an_instrument_repeats_itself_for_equal_seeds_only(player: Instrument) -> None:
+    first, again, other = (player.render(tone(player, 220.0, 0.2, seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", ["modal", "additive", "sine"])
+def test_nothing_sounds_but_the_partials(name: str) -> None:
+    """Partials end at 0.45 of the rate; an alias of one above it would appear between the others."""
+    player = INSTRUMENTS[name]
+    sound = player.render(tone(player, 2900.0, 0.5)).astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(sound * np.blackman(len(sound)))) / len(sound)
+    hz = np.fft.rfftfreq(len(sound), 1 / RATE)
+    partials = player.partials(tone(player, 2900.0)).ratio * 2900.0
+    far = np.min(np.abs(hz[:, None] - partials[partials < 0.45 * RATE][None, :]), axis=1) > 60.0
+    assert 20 * np.log10(spectrum[far].max()) < -100.0
+
+
+def test_the_modes_of_a_free_bar_are_those_of_the_textbook() -> None:
+    """Fletcher & Rossing, table 2.1: 3.0112^2, 5^2, 7^2, 9^2 over 3.0112^2, to the printed digits."""
+    assert bar_ratios(5) == pytest.approx([1.0, 2.757, 5.404, 8.933, 13.344], abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "ratios"),
+    [
+        ({"resonator": "bar"}, [1.0, 2.7565, 5.4039, 8.9330, 13.3443]),
+        ({"resonator": "string", "stiffness": 0.0005}, [n * np.sqrt((1 + 0.0005 * n * n) / 1.0005) for n in range(1, 6)]),
+        ({"resonator": "string", "stiffness": 0.0}, [1.0, 2.0, 3.0, 4.0, 5.0]),
+    ],
+)
+def test_the_partials_of_a_struck_body_are_where_theory_puts_them(parameters: dict[str, object], ratios: list[float]) -> None:
+    player = INSTRUMENTS["modal"]
+    sound = player.render(tone(player, 300.0, 1.0, **parameters))[480:].astype(np.float64)
+    for ratio in ratios:
+        found, _ = strongest_line(sound, RATE, 300.0 * ratio, 40.0)
+        assert found / 300.0 == pytest.approx(ratio, rel=3e-3)
+
+
+def test_a_struck_bar_decays_by_60_db_in_its_decay_time() -> None:
+    player = INSTRUMENTS["modal"]
+    sound = player.render(tone(player, 500.0, 1.1, decay_s=1.0, partials=1)).astype(np.float64)
+    early, late = (np.sqrt(np.mean(sound[at : at + 4800] ** 2)) for at in (0, 48000))
+    assert 20 * np.log10(early / late) == pytest.approx(60.0, abs=0.05)
+
+
+def test_a_plucked_string_decays_by_60_db_in_its_decay_time() -> None:
+    player = INSTRUMENTS["karplus_strong"]
+    for hz in (110.0, 440.0, 4000.0):
+        sound = player.render(tone(player, hz, 1.5, decay_s=1.0)).astype(np.float64)
+        levels = [strongest_line(sound[at : at + 9600], RATE, hz, 30.0)[1] for at in (4800, 52800)]
+        assert 20 * np.log10(levels[0] / levels[1]) == pytest.approx(60.0, abs=0.5)
+
+
+@pytest.mark.parametrize("hz", [60.0, 436.0, 2000.0])
+def test_both_ways_round_the_string_loop_are_one_recursion(hz: float) -> None:
+    one = tone(INSTRUMENTS["karplus_strong"], hz, 0.3)
+    loop = _loop(one)
+    pluck = _pluck(one, loop.delay)
+    # The orders of summation differ, and the loop carries the rounding on for a few hundred turns.
+    assert np.abs(_in_one_filter(loop, pluck, one.frames) - _by_periods(loop, pluck, one.frames)).max() < 1e-12
+
+
+def test_a_pluck_has_no_offset() -> None:
+    one = tone(INSTRUMENTS["karplus_strong"], 100.0)
+    assert abs(_pluck(one, 480).mean()) < 1e-15
+
+
+@pytest.mark.parametrize(("waveform", "absent"), [("square", 2), ("triangle", 2), ("sawtooth", None)])
+def test_an_additive_wave_has_the_harmonics_of_its_fourier_series(waveform: str, absent: int | None) -> None:
+    player = INSTRUMENTS["additive"]
+    sound = player.render(tone(player, 200.0, 0.5, waveform=waveform)).astype(np.float64)
+    levels = [strongest_line(sound, RATE, 200.0 * n, 50.0)[1] for n in (1, 2, 3)]
+    expected = {"square": 3.0, "triangle": 9.0, "sawtooth": 3.0}[waveform]
+    assert levels[0] / levels[2] == pytest.approx(expected, rel=1e-3)
+    assert (levels[1] < 1e-5 * levels[0]) == (absent == 2)
+
+
+def test_brightness_raises_the_high_partials() -> None:
+    player = INSTRUMENTS["modal"]
+    dull, bright = (player.partials(tone(player, 200.0, brightness=b)).amplitude for b in (0.0, 1.0))
+    assert bright[-1] / bright[0] > 10 * dull[-1] / dull[0]
+
+
+def test_a_fixed_start_phase_is_kept() -> None:
+    player = INSTRUMENTS["sine"]
+    sound = player.render(tone(player, 1000.0, 0.01, start_phase=np.pi / 2))
+    assert sound == pytest.approx(np.cos(2 * np.pi * 1000.0 * np.arange(480) / RATE), abs=2e-6)
+
+
+def test_a_ring_ends_100_db_down() -> None:
+    player = INSTRUMENTS["modal"]
+    assert ring_s(player.partials(tone(player, 200.0, decay_s=3.0))) == pytest.approx(5.0)
+    assert ring_s(INSTRUMENTS["sine"].partials(tone(INSTRUMENTS["sine"], 200.0))) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"decay_s": 1000}, "parameters.decay_s"),
+        ({"decay_s": "long"}, "parameters.decay_s"),
+        ({"decay_s": True}, "parameters.decay_s"),
+        ({"decay_s": None}, "parameters.decay_s"),
+        ({"decay_s": float("nan")}, "parameters.decay_s"),
+        ({"decay_s": {"value": 2, "unit": "kg"}}, "parameters.decay_s"),
+        ({"decay_s": {"unit": "s"}}, "parameters.decay_s"),
+        ({"partials": 2.5}, "parameters.partials"),
+        ({"resonator": "gong"}, "parameters.resonator"),
+        ({"colour": 1}, "parameters.colour"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name(parameters: dict[str, object], field: str) -> None:
+    with pytest.raises(EngineError) as refused:
+        INSTRUMENTS["modal"].validate(parameters)
+    assert refused.value.field == field
+
+
+def test_parameters_come_back_with_units_read_and_defaults_filled_in() -> None:
+    read = INSTRUMENTS["modal"].validate({"decay_s": {"value": 500, "unit": "ms"}, "partials": 4.0})
+    assert read["decay_s"] == pytest.approx(0.5)
+    assert read["partials"] == 4
+    assert read["resonator"] == "bar"
+    assert read["start_phase"] is None
+
+
+def test_an_unknown_instrument_and_an_unplayable_pitch_are_refused() -> None:
+    with pytest.raises(EngineError, match="modal"):
+        instrument("theremin", "voices[0].instrument")
+    with pytest.raises(OutOfRange, match="30 to 8000 Hz"):
+        INSTRUMENTS["karplus_strong"].check_pitch(12.0)
+
+
+def test_the_description_is_enough_to_draw_controls() -> None:
+    told = {entry["name"]: entry for entry in describe()}
+    assert set(told) == set(INSTRUMENTS)
+    for entry in told.values():
+        assert entry["description"]
+        assert 0 < entry["pitch_range"]["low_hz"] < entry["pitch_range"]["high_hz"]
+        for parameter in entry["parameters"]:
+            needed = {"number": ("minimum", "maximum", "unit", "default"), "choice": ("options", "default")}[parameter["kind"]]
+            assert all(name in parameter for name in (*needed, "name", "description"))
