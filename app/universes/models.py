@@ -53,7 +53,13 @@ class Membership(Base):
     __tablename__ = "memberships"
     __table_args__ = (
         one_of("role", MEMBER_ROLES),
-        Index("uq_memberships_one_owner", "universe_id", unique=True, sqlite_where=text("role = 'owner'"), postgresql_where=text("role = 'owner'")),
+        Index(
+            "uq_memberships_one_owner",
+            "universe_id",
+            unique=True,
+            sqlite_where=text("role = 'owner'"),
+            postgresql_where=text("role = 'owner'"),
+        ),
         Index("ix_memberships_user_id", "user_id", "universe_id"),
     )
 

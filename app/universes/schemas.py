@@ -1,0 +1,302 @@
+"""What universes are made of as JSON: their own fields, their harmony, their members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+from uuid import UUID
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from app.access import VISIBILITIES
+from app.engine.errors import EngineError
+from app.engine.music.harmony import QUANTIZE_PITCH, QUANTIZE_TIME
+from app.engine.music.pitch import key_class
+from app.engine.music.scales import CUSTOM, SCALES, scale_cents
+from app.engine.music.tunings import DIVISIONS, TUNINGS
+from app.schemas import BaseSchema, Flag, Measure, Real, Text, measure
+
+UNIT_SYSTEMS = ("si", "astro")
+GIVEN_ROLES = ("viewer", "editor")
+NOT_PUBLIC = "not_public"
+"""What `is_public: false` asks of the visibility: unlisted stays, public becomes private."""
+
+_TAGS, _LARGEST_SEED = 20, 2**64 - 1
+_CLOSED = object()
+
+
+class Entire(fields.Nested):
+    """A nested object that is one value: a merge patch gives all of it."""
+
+    def _load(self, value: Any, partial: Any = None) -> Any:
+        return super()._load(value, partial=False)
+
+
+class Seed(fields.String):
+    """A seed: a whole number of 64 bits, as decimal text or as a number; answered as text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault(
+            "metadata", {"pattern": r"^[0-9]{1,20}(?!\n)$", "description": f"A whole number from 0 to {_LARGEST_SEED}, as text."}
+        )
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= _LARGEST_SEED):
+            raise ma.ValidationError(f"Must be a whole number from 0 to {_LARGEST_SEED}, as decimal text.")
+        return str(int(text))
+
+
+class Visibility(fields.String):
+    """private, unlisted or public; the alias `is_public: false` loads as NOT_PUBLIC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if value is _CLOSED:
+            return NOT_PUBLIC
+        if value not in VISIBILITIES:
+            raise ma.ValidationError(f"Must be one of {', '.join(VISIBILITIES)}.")
+        return str(value)
+
+
+class Tags(fields.List):
+    """Up to 20 different labels."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Text(low=1, high=32), validate=validate.Length(max=_TAGS), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str]:
+        found = super()._deserialize(value, attr, data, **kwargs)
+        if len({tag.casefold() for tag in found}) < len(found):
+            raise ma.ValidationError("Must not name a tag twice.")
+        return found
+
+
+class ByEngine(fields.String):
+    """Text that the engine can read; its own words say what is wrong."""
+
+    def __init__(self, read: Callable[[str], object], **kwargs: Any) -> None:
+        self.read = read
+        super().__init__(validate=validate.Length(min=1, max=8), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **kwargs))
+        try:
+            self.read(text)
+        except EngineError as error:
+            raise ma.ValidationError(error.message) from None
+        return text
+
+
+class TuningSchema(BaseSchema):
+    """A tuning; `divisions` of the octave belong to equal tuning alone, 12 by default."""
+
+    type = fields.String(required=True, validate=validate.OneOf(tuple(TUNINGS)))
+    divisions = Measure(DIVISIONS)
+
+    @ma.post_load
+    def _complete(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if data["type"] == "equal":
+            return {"divisions": 12, **data}
+        if "divisions" in data:
+            raise ma.ValidationError("Only equal tuning has divisions.", "divisions")
+        return data
+
+
+class PitchRangeSchema(BaseSchema):
+    """The lowest and highest pitch that sound."""
+
+    low_hz = measure("harmony", "range.low_hz")
+    high_hz = measure("harmony", "range.high_hz")
+
+
+class HarmonySchema(BaseSchema):
+    """Key, scale, tuning, tempo and what is quantized. How the fields fit together is checked by app.universes.rules."""
+
+    key = ByEngine(key_class, load_default="C", metadata={"description": "A note from A to G with sharps or flats."})
+    scale = fields.String(load_default="major", validate=validate.OneOf((*SCALES, CUSTOM)))
+    scale_cents = fields.List(
+        Real(),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(min=1, max=72),
+        metadata={"description": "For the scale custom: degrees in cents above the key note, from 0, rising, below 1200."},
+    )
+    tempo_bpm = measure("harmony", "tempo_bpm")
+    time_signature = Text(
+        high=5, pattern=r"^[1-9][0-9]?/(1|2|4|8|16|32)(?!\n)$", message="Must be a time signature such as 4/4 or 6/8.", load_default="4/4"
+    )
+    a4_hz = measure("harmony", "a4_hz")
+    tuning = Entire(TuningSchema, load_default=lambda: {"type": "equal", "divisions": 12})
+    range = fields.Nested(PitchRangeSchema, load_default=lambda: PitchRangeSchema().load({}))
+    quantize_pitch = fields.String(load_default="none", validate=validate.OneOf(QUANTIZE_PITCH))
+    quantize_time = fields.String(load_default="none", validate=validate.OneOf(QUANTIZE_TIME))
+    max_notes_per_second = measure("harmony", "max_notes_per_second")
+
+    @ma.validates("scale_cents")
+    def _rising(self, value: list[float] | None, **_: Any) -> None:
+        if value is None:
+            return
+        try:
+            scale_cents(CUSTOM, value)
+        except EngineError as error:
+            raise ma.ValidationError(error.message) from None
+
+
+class HarmonyOverrideSchema(HarmonySchema):
+    """What a scene sets differently: any of the fields; in a merge patch null takes one back."""
+
+    range = Entire(PitchRangeSchema)
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """No field has a default here, and each may be null."""
+        field_obj.load_default = ma.missing
+        field_obj.allow_none = True
+
+    @ma.post_load
+    def _without_nulls(self, data: dict[str, Any], *, partial: Any = None, **_: Any) -> dict[str, Any]:
+        return data if partial else {key: value for key, value in data.items() if value is not None}
+
+
+class UniverseSchema(BaseSchema):
+    """A universe's own fields. Without a seed, or with null, the universe gets one of its own."""
+
+    ALIASES: ClassVar[dict[str, str]] = {"title": "name", "is_public": "visibility"}
+
+    name = Text(low=1, high=100, required=True)
+    description = Text(high=5000, load_default="")
+    visibility = Visibility(load_default="private", metadata={"enum": list(VISIBILITIES)})
+    forkable = Flag(load_default=False)
+    tags = Tags(load_default=list)
+    theme = Text(high=100, load_default="")
+    genre = Text(high=100, load_default="")
+    unit_system = fields.String(load_default="si", validate=validate.OneOf(UNIT_SYSTEMS))
+    seed = Seed(load_default=None, allow_none=True)
+    harmony = fields.Nested(HarmonySchema, load_default=lambda: HarmonySchema().load({}))
+
+    def from_alias(self, alias: str, value: Any) -> Any:
+        """`is_public` as a visibility."""
+        if alias != "is_public":
+            return value
+        if not isinstance(value, bool):
+            raise ma.ValidationError("Not a valid boolean.", alias)
+        return "public" if value else _CLOSED
+
+
+class NewUniverseSchema(UniverseSchema):
+    """A new universe; its id may be chosen."""
+
+    id = fields.UUID()
+
+
+class PersonSchema(ma.Schema):
+    """What is shown of somebody beside their work."""
+
+    id = fields.UUID(required=True)
+    username = fields.String(required=True)
+    display_name = fields.String(required=True)
+    color = fields.String(required=True)
+
+
+class CollaboratorSchema(ma.Schema):
+    """A member of a universe."""
+
+    user = fields.Nested(PersonSchema, required=True)
+    role = fields.String(required=True, validate=validate.OneOf(("owner", *GIVEN_ROLES)))
+    revision = fields.Integer(required=True)
+    created_at = fields.DateTime(required=True)
+
+
+class InvitationSchema(BaseSchema):
+    """Whom to make a member, by one of id, username and e-mail address, and as what."""
+
+    user_id = fields.UUID()
+    username = Text(low=1, high=40)
+    email = Text(low=3, high=254)
+    role = fields.String(load_default="viewer", validate=validate.OneOf(GIVEN_ROLES))
+
+    @ma.validates_schema
+    def _one(self, data: dict[str, Any], **_: Any) -> None:
+        if len({"user_id", "username", "email"} & data.keys()) != 1:
+            raise ma.ValidationError("Give user_id, username or email, one of them.", "user_id")
+
+
+class RoleSchema(BaseSchema):
+    """A member's new role."""
+
+    role = fields.String(required=True, validate=validate.OneOf(GIVEN_ROLES))
+
+
+class TransferSchema(BaseSchema):
+    """The member who becomes the owner."""
+
+    user_id = fields.UUID(required=True)
+
+
+class ContentsQuerySchema(BaseSchema):
+    """Whether scenes come with what they hold."""
+
+    include = fields.String(validate=validate.OneOf(["contents"]))
+
+
+class ShownUniverseSchema(ma.Schema):
+    """A universe as it is answered."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    visibility = fields.String(required=True, validate=validate.OneOf(VISIBILITIES))
+    is_public = fields.Boolean(required=True)
+    forkable = fields.Boolean(required=True)
+    tags = fields.List(fields.String(), required=True)
+    theme = fields.String(required=True)
+    genre = fields.String(required=True)
+    unit_system = fields.String(required=True)
+    seed = fields.String(required=True)
+    harmony = fields.Dict(required=True)
+    deleted_at = fields.DateTime(required=True, allow_none=True)
+    revision = fields.Integer(required=True)
+    entity_revision = fields.Integer(required=True)
+    created_at = fields.DateTime(required=True)
+    updated_at = fields.DateTime(required=True)
+
+
+class WholeUniverseSchema(ShownUniverseSchema):
+    """A universe with its active parameter set and its scenes."""
+
+    physics_parameters = fields.Dict(required=True, allow_none=True)
+    scenes = fields.List(fields.Dict(), required=True)
+
+
+class DocumentSchema(ma.Schema):
+    """All that people put into a universe, whoever asks."""
+
+    id = fields.UUID(required=True)
+    revision = fields.Integer(required=True)
+    universe = fields.Dict(required=True)
+    physics_parameters = fields.List(fields.Dict(), required=True)
+    scenes = fields.List(fields.Dict(), required=True)
+
+
+class ChangeSchema(ma.Schema):
+    """A row of the log."""
+
+    revision = fields.Integer(required=True)
+    op = fields.String(required=True)
+    path = fields.String(required=True)
+    before = fields.Dict(required=True, allow_none=True)
+    after = fields.Dict(required=True, allow_none=True)
+    actor = fields.Dict(required=True, allow_none=True, metadata={"description": "id, and display_name while there is an account."})
+    client_id = fields.String(required=True, allow_none=True)
+    op_id = fields.UUID(required=True)
+    undo_of = fields.Integer(required=True, allow_none=True)
+    group = fields.String(required=True, allow_none=True)
+    source = fields.String(required=True)
+    at = fields.DateTime(required=True)
+
+
+def seed_of(universe_id: UUID) -> str:
+    """The seed of a universe that was given none: 64 bits of its random id, so that a repeated request draws the same."""
+    high, low = divmod(universe_id.int, 2**64)
+    return str(high ^ low)
