@@ -99,9 +99,10 @@ def _bind(app: Flask, settings: config.Settings) -> None:
 def _open_rooms(app: Flask) -> None:
     from app.auth.routes import bp as auth  # noqa: PLC0415  rooms import the extensions bound above
     from app.system.routes import bp as system  # noqa: PLC0415
+    from app.users.routes import bp as users  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth, system):
+    for room in (auth, users, system):
         mount(app, api, room)
     app.register_blueprint(system, name="root-system")
 

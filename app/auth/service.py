@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Select, delete, select, update
+from sqlalchemy import ColumnElement, Select, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from app.auth import passwords, tokens
 from app.auth.models import LoginSession
 from app.changes.intents import op_id_of
 from app.database import now
-from app.errors import Forbidden, InvalidCredentials, NotFound, TokenInvalid, TokenRevoked, is_unique_breach
+from app.errors import Forbidden, InvalidCredentials, NotFound, TokenRevoked
 from app.extensions import db
 from app.unit_of_work import unit_of_work
 from app.users import service as users
@@ -37,6 +37,16 @@ class Entry:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who somebody says they are."""
+
+    id: UUID
+    username: str
+    email: str
+    password_hash: str
+
+
 def register(username: str, email: str, password: str, *, device: str = "", key: str | None = None) -> Entry:
     """Make an account and log in to it.
 
@@ -48,19 +58,20 @@ def register(username: str, email: str, password: str, *, device: str = "", key:
     rate_limits.hit("address", rate_limits.address())
     passwords.refuse_weak(password, username, email)
     remembered = _Registration(username, email, password, key)
-    if user_id := remembered.recall(db.session()):
-        return _register_again(user_id, password, device)
     password_hash = passwords.hashed(password)
     try:
         with unit_of_work() as session:
-            user = users.add(session, username, email, password_hash)
-            remembered.remember(session, user.id)
-            login = _open(session, user.id, device)
-    except IntegrityError as error:
-        if not is_unique_breach(error):
+            before = remembered.recall(session)
+            if before is None:
+                user = users.add(session, username, email, password_hash)
+                remembered.remember(session, user.id)
+                return _entry(user, _open(session, user.id, device))
+    except IntegrityError:  # another request registered the same between our look and our write
+        before = remembered.recall(db.session())
+        if before is None:
+            users.refuse_taken(db.session(), username, email)
             raise
-        return _lost_race(remembered, username, email, password, device)
-    return _entry(user, login)
+    return _register_again(before, password, device)
 
 
 def log_in(identifier: str, password: str, *, device: str = "") -> Entry:
@@ -72,9 +83,8 @@ def log_in(identifier: str, password: str, *, device: str = "") -> Entry:
     """
     rate_limits.hit("address", rate_limits.address())
     rate_limits.hit("login", identifier.casefold())
-    user = users.find(identifier)
-    db.session.rollback()  # no transaction waits for the hash
-    entry = _enter(user, password, device)
+    folded = identifier.casefold()
+    entry = _enter(_known(or_(User.username_folded == folded, User.email_folded == folded)), password, device)
     rate_limits.clear("login", identifier.casefold())
     return entry
 
@@ -124,12 +134,11 @@ def set_password(user_id: UUID, password_hash: str, *sessions: ColumnElement[boo
         revoke(session, LoginSession.user_id == user_id, *sessions)
 
 
-def check_password(user_id: UUID | None, password: str) -> User:
+def check_password(user_id: UUID | None, password: str) -> Known:
     """The user, if this is their password. Raises InvalidCredentials, and RateLimited after too many failures."""
     rate_limits.hit("login", user_id)
-    user = users.get(user_id)
-    db.session.rollback()
-    if not passwords.matches(user.password_hash, password):
+    user = _known(User.id == user_id)
+    if user is None or not passwords.matches(user.password_hash, password):
         raise InvalidCredentials("The password is wrong.")
     rate_limits.clear("login", user_id)
     return user
@@ -137,7 +146,7 @@ def check_password(user_id: UUID | None, password: str) -> User:
 
 def sessions_of(user_id: UUID | None) -> Select[LoginSession]:
     """SQL: the sessions of a user that are alive."""
-    return _live(LoginSession.user_id == user_id)
+    return _live(LoginSession.user_id == user_id).order_by(LoginSession.last_used_at.desc(), LoginSession.id)
 
 
 def end_session(actor: Actor, session_id: UUID) -> None:
@@ -194,23 +203,20 @@ def _keyed_hash(*parts: str) -> str:
     return hmac.new(secret, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
-def _lost_race(remembered: _Registration, username: str, email: str, password: str, device: str) -> Entry:
-    """The answer when another request registered the same between our look and our write."""
-    if user_id := remembered.recall(db.session()):
-        return _register_again(user_id, password, device)
-    users.refuse_taken(db.session(), username, email)
-    raise TokenInvalid  # pragma: no cover
-
-
 def _register_again(user_id: UUID, password: str, device: str) -> Entry:
     """Answer a registration once more, with fresh tokens: a login, so a password changed since is asked for."""
-    user = users.get(user_id)
-    db.session.rollback()
-    entry = _enter(user, password, device)
+    entry = _enter(_known(User.id == user_id), password, device)
     return Entry(entry.user, entry.tokens, replayed=True)
 
 
-def _enter(user: User | None, password: str, device: str) -> Entry:
+def _known(which: ColumnElement[bool]) -> Known | None:
+    """What a password is compared with. The transaction ends here: none waits for a hash."""
+    row = db.session.execute(select(User.id, User.username, User.email, User.password_hash).where(which)).first()
+    db.session.rollback()
+    return Known(*row) if row else None
+
+
+def _enter(user: Known | None, password: str, device: str) -> Entry:
     """Open a session if the password is right. Raises InvalidCredentials."""
     stored = user.password_hash if user else None
     if not passwords.matches(stored, password) or user is None or stored is None:

@@ -50,7 +50,8 @@ class GivenPassword(fields.String):
 
     def __init__(self, **kwargs: Any) -> None:
         length = validate.Length(min=1, max=passwords.LONGEST)
-        super().__init__(load_only=True, required=True, validate=length, metadata={"format": "password"}, **kwargs)
+        kwargs = {"required": True, "metadata": {"format": "password"}, **kwargs}
+        super().__init__(load_only=True, validate=length, **kwargs)
 
 
 class Moment(fields.DateTime):
@@ -105,3 +106,25 @@ class UserSchema(ProfileSchema):
         """The quota in force."""
         settings = current_app.config["SETTINGS"]
         return {"storage_bytes": settings.storage_quota_bytes, "render_seconds_per_day": settings.render_quota_seconds}
+
+
+class AccountSchema(UserSchema):
+    """What people can change of themselves."""
+
+    current_password = GivenPassword(required=False, metadata={"description": "Needed to change the e-mail address.", "format": "password"})
+
+
+class FarewellSchema(BaseSchema):
+    """The password of an account that is to end."""
+
+    password = GivenPassword()
+
+
+class ExportSchema(ma.Schema):
+    """Everything that is kept about somebody: the rows of each table."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    exported_at = fields.String(required=True)
+    users = fields.List(fields.Dict(), required=True)
