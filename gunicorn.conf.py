@@ -5,12 +5,15 @@ One worker a process, whatever its kind: Socket.IO keeps its clients in the proc
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from gunicorn import util
+from gunicorn.http.errors import ParseException
 from gunicorn.workers import SUPPORTED_WORKERS
 
 SUPPORTED_WORKERS.setdefault("eventlet", "gunicorn_eventlet.EventletWorker")  # gunicorn 26 dropped its own
@@ -27,12 +30,26 @@ control_socket_disable = True  # its thread would start before the fork, and it 
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  the heartbeat must not wait for a disk
 
 
+def write_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
+    """Answer a request that is no HTTP in the shape of every other error; it never reaches the application."""
+    code = "BAD_PAYLOAD" if status_int == 400 else reason.upper().replace(" ", "_")
+    body = json.dumps({"status_code": status_int, "code": code, "message": mesg or reason, "request_id": None}).encode()
+    head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    util.write_nonblock(sock, head.encode() + body)
+
+
+util.write_error = write_error
+
+
 def post_worker_init(worker: Any) -> None:
     """Refuse to serve in another mode than ASYNC_MODE asks for; close WebSockets when the worker must go.
 
     An ordinary exception here stops gunicorn; sys.exit() would make it start worker after worker.
     """
+    from app.errors import BadPayload, answer  # noqa: PLC0415
     from app.extensions import socketio  # noqa: PLC0415
+
+    worker.wsgi.register_error_handler(ParseException, lambda error: answer(BadPayload()))  # a broken chunk shows when the body is read
 
     mode = socketio.server.eio.async_mode
     wanted = os.environ.get("ASYNC_MODE", "").strip() or mode

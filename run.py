@@ -19,8 +19,12 @@ from app.config import ConfigurationError
 _STOP_SECONDS = 5
 
 
-class QuietHandler(WSGIRequestHandler):
-    """The application logs its requests itself."""
+class Handler(WSGIRequestHandler):
+    """Leaves the log to the application, and answers a request that is no HTTP in the shape of every other error."""
+
+    default_request_version = "HTTP/1.0"  # else what cannot be read is taken for HTTP 0.9, and answered without a head
+    error_content_type = "application/json"
+    error_message_format = '{"status_code": %(code)d, "code": "BAD_PAYLOAD", "message": "The request cannot be read.", "request_id": null}'
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         """Nothing."""
@@ -36,7 +40,7 @@ def main() -> None:
     settings = app.config["SETTINGS"]
     if settings.production:
         sys.exit("run.py is the development server; in production run `gunicorn -k eventlet -w 1 wsgi:app` and `flask worker`.")
-    server = make_server(settings.host, settings.port, app, threaded=True, request_handler=QuietHandler)
+    server = make_server(settings.host, settings.port, app, threaded=True, request_handler=Handler)
     worker = start_worker()
     click.echo(f"Harmonic Universe is at http://{settings.host}:{server.port} (API under /api, its description at /docs). Ctrl-C stops it.")
     try:
