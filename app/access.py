@@ -106,7 +106,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
 def readable_by(actor: Actor) -> ColumnElement[bool]:
     """SQL: the universes an actor may read when they know the id: the same table, as a condition."""
-    allowed = [Universe.visibility.in_([v for v in VISIBILITIES if Action.READ in ALLOWED[v][role_of(actor, None)]])]
+    allowed: list[ColumnElement[bool]] = [Universe.visibility.in_([v for v in VISIBILITIES if Action.READ in ALLOWED[v][role_of(actor, None)]])]
     if actor.id is not None:
         allowed.append(is_member(actor))
     return and_(Universe.deleted_at.is_(None), or_(*allowed))
@@ -115,4 +115,5 @@ def readable_by(actor: Actor) -> ColumnElement[bool]:
 def is_member(actor: Actor) -> ColumnElement[bool]:
     """SQL: whether the actor is a member of the universe of the enclosing statement."""
     mine: Any = select(Membership.user_id).where(Membership.universe_id == Universe.id, Membership.user_id == actor.id)
-    return mine.correlate(Universe).exists()
+    found: ColumnElement[bool] = mine.correlate(Universe).exists()
+    return found

@@ -47,10 +47,10 @@ class Ordered:
 
 
 @cache
-def columns_of(model: type[Content]) -> dict[str, tuple[str, ...]]:
+def columns_of(model: Any) -> dict[str, tuple[str, ...]]:
     """The properties of a document and the columns that hold each: one, or three for a vector."""
     found: dict[str, tuple[str, ...]] = {}
-    for column in model.__table__.columns:  # type: ignore[attr-defined]
+    for column in model.__table__.columns:
         vector = next((name for name in model.VECTORS if column.name in {f"{name}_{axis}" for axis in AXES}), None)
         if vector:
             found[vector] = tuple(f"{vector}_{axis}" for axis in AXES)
@@ -59,7 +59,7 @@ def columns_of(model: type[Content]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def document_of(model: type[Content], row: Mapping[str, Any]) -> Document:
+def document_of(model: Any, row: Mapping[Any, Any]) -> Document:
     """The document of a row, given as a mapping of its columns."""
     found: Document = {}
     for name, columns in columns_of(model).items():
@@ -70,7 +70,7 @@ def document_of(model: type[Content], row: Mapping[str, Any]) -> Document:
     return found
 
 
-def columns_from(model: type[Content], document: Mapping[str, Any], names: Container[str] | None = None) -> dict[str, Any]:
+def columns_from(model: Any, document: Mapping[str, Any], names: Container[str] | None = None) -> dict[str, Any]:
     """The column values of a document, or of some of its properties."""
     found: dict[str, Any] = {}
     for name, columns in columns_of(model).items():
@@ -89,16 +89,16 @@ def _plain(value: Any) -> Any:
     return timestamp(value) if isinstance(value, datetime) else value
 
 
-def _stored(model: type[Content], column: str, value: Any) -> Any:
+def _stored(model: Any, column: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    kind = model.__table__.columns[column].type.python_type  # type: ignore[attr-defined]
+    kind = model.__table__.columns[column].type.python_type
     if kind is datetime:
         return datetime.fromisoformat(value)
     return UUID(value) if kind is UUID else value
 
 
-def entity_json(model: type[Content], row: Mapping[str, Any]) -> Document:
+def entity_json(model: Any, row: Mapping[Any, Any]) -> Document:
     """A row as it is answered: the document with its id, universe, revision and times."""
     return {
         "id": str(row["id"]),

@@ -51,7 +51,9 @@ _IN_SCENE = tuple((name, "scene_id") for name in ("bodies", "constraints", "voic
 EDITABLE: dict[str, Editable] = {
     kind.collection: kind
     for kind in (
-        Editable("scenes", Scene, SceneSchema, scene_rules.check_scene, scene_rules.may_remove_scene, "universe_id", "max_scenes", _IN_SCENE),
+        Editable(
+            "scenes", Scene, SceneSchema, scene_rules.check_scene, scene_rules.may_remove_scene, "universe_id", "max_scenes", _IN_SCENE
+        ),
         Editable(
             "bodies",
             Body,
@@ -62,8 +64,19 @@ EDITABLE: dict[str, Editable] = {
             "max_bodies",
             (("constraints", "body_id"), ("constraints", "other_body_id")),
         ),
-        Editable("constraints", Constraint, ConstraintSchema, scene_rules.check_constraint, scene_rules.may_remove, "scene_id", "max_constraints"),
-        Editable("voices", Voice, VoiceSchema, scene_rules.check_voice, scene_rules.may_remove, "scene_id", "max_voices", (("mappings", "voice_id"),)),
+        Editable(
+            "constraints", Constraint, ConstraintSchema, scene_rules.check_constraint, scene_rules.may_remove, "scene_id", "max_constraints"
+        ),
+        Editable(
+            "voices",
+            Voice,
+            VoiceSchema,
+            scene_rules.check_voice,
+            scene_rules.may_remove,
+            "scene_id",
+            "max_voices",
+            (("mappings", "voice_id"),),
+        ),
         Editable("mappings", Mapping, MappingSchema, scene_rules.check_mapping, scene_rules.may_remove_mapping, "scene_id", "max_mappings"),
         Editable(
             "physics-parameters",

@@ -12,6 +12,7 @@ from flask import current_app
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from app.access import ALLOWED, Action, Role
 from app.changes.content import Document, columns_from, difference, document_of, entity_json, merge
 from app.changes.editable import EDITABLE, Editable
 from app.changes.intents import Intent
@@ -20,20 +21,26 @@ from app.changes.order import LONGEST, between, spread
 from app.changes.rule import Check, Removal
 from app.config import Settings
 from app.database import dump_json, timestamp
-from app.errors import Conflict, Gone, Invalid, NotFound, PreconditionFailed
+from app.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed
+from app.universes import rules
 from app.universes.models import Membership, Universe
+from app.users.models import User
 
-_UNIVERSES, _MEMBERS, _TOMBSTONES = Universe.__table__, Membership.__table__, Tombstone.__table__
+_UNIVERSE: Any = Universe
+_MEMBERS: Any = Membership.__table__
+_TOMBSTONES: Any = Tombstone.__table__
+_USERS: Any = User.__table__
 
 
 @dataclass(slots=True)
 class Turn:
-    """One transaction's turn at a universe: its locked row, the revision being made, and the moment."""
+    """One transaction's turn at a universe: its locked row, the revision being made, the moment, and the actor's role."""
 
     session: Session
-    universe: Mapping[str, Any]
+    universe: Mapping[Any, Any]
     revision: int
     moment: datetime
+    role: Role
 
     @property
     def universe_id(self) -> UUID:
@@ -75,11 +82,11 @@ def apply(turn: Turn, intent: Intent) -> Applied:
     return {"create": _create, "update": _update, "delete": _delete, "move": _move}[intent.op](turn, intent)
 
 
-def universe_json(row: Mapping[str, Any]) -> Document:
+def universe_json(row: Mapping[Any, Any]) -> Document:
     """A universe's own fields, as answered."""
     return {
         "id": str(row["id"]),
-        **document_of(Universe, row),  # type: ignore[type-abstract,arg-type]
+        **document_of(_UNIVERSE, row),
         "is_public": row["visibility"] == "public",
         "revision": row["revision"],
         "entity_revision": row["entity_revision"],
@@ -142,7 +149,7 @@ def _move(turn: Turn, intent: Intent) -> Applied:
     row = _read(turn, kind, entity_id)
     _match(intent, row["revision"])
     key, steps = _place(turn, kind, row.get("scene_id"), intent, moving=entity_id)
-    if key == row["order_key"]:
+    if key == row["order_key"] and not steps:
         return Applied(None, None, entity_json(kind.model, row), row["revision"], entity_id, noop=True)
     document = {**document_of(kind.model, row), "order_key": key}
     entity = _write(turn, kind, row, document, {"order_key"})
@@ -161,7 +168,8 @@ def _batch(turn: Turn, intent: Intent) -> Applied:
     """Several operations as one row of the log; with `fields` {"order": ids} a whole list in a new order."""
     if "order" in intent.fields:
         return _reorder(turn, EDITABLE[intent.collection], [UUID(i) for i in intent.fields["order"]])
-    done = [(item, apply(turn, item)) for item in intent.items]
+    done = [(item, _set_role(turn, item) if item.op == "member" else apply(turn, item)) for item in intent.items]
+    _require_owner(turn, intent)
     told = [
         {"op": applied.op or item.op, "path": item.path, "before": applied.before, "after": applied.after}
         for item, applied in done
@@ -175,21 +183,63 @@ def _batch(turn: Turn, intent: Intent) -> Applied:
     return found
 
 
+def _require_owner(turn: Turn, intent: Intent) -> None:
+    """A batch may hand the universe on; at its end there is an owner."""
+    if not any(item.op == "member" for item in intent.items):
+        return
+    owned = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.role == "owner")
+    if turn.session.scalar(select(func.count()).select_from(_MEMBERS).where(*owned)) != 1:
+        raise Conflict("A universe has exactly one owner.")
+
+
 def _member(turn: Turn, intent: Intent) -> Applied:
-    """Give somebody a role, change it, or take it away; `fields` is {"role": name or None}."""
-    user_id, role = _id(intent), intent.fields["role"]
+    """Give somebody a role, change it, or take it away; `fields` is {"role": name or None, "held"?: bool}.
+
+    `held` says whether the person must be a member already. The owner's role passes on by a transfer alone; only a
+    deleted universe may be left without one.
+    """
+    alive = turn.universe["deleted_at"] is None
+    if alive and _role_of(turn, _id(intent)) == "owner" and intent.fields["role"] != "owner":
+        raise Conflict("The owner stays; transfer the universe first.")
+    return _set_role(turn, intent)
+
+
+def _set_role(turn: Turn, intent: Intent) -> Applied:
+    user_id, role, held = _id(intent), intent.fields["role"], _role_of(turn, _id(intent))
+    _refuse_wrong_member(intent, held)
     where = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.user_id == user_id)
-    held = turn.session.scalar(select(_MEMBERS.c.role).where(*where))
     if held == role:
         return Applied(None, None, {"role": role}, turn.revision - 1, user_id, noop=True)
     if role is None:
         turn.session.execute(delete(_MEMBERS).where(*where))
     elif held is None:
+        _require_user(turn, user_id)
         values = {"universe_id": turn.universe_id, "user_id": user_id, "role": role, "revision": turn.revision, "created_at": turn.moment}
         turn.session.execute(insert(_MEMBERS).values(values))
     else:
         turn.session.execute(update(_MEMBERS).where(*where).values(role=role, revision=turn.revision))
     return Applied({"role": held}, {"role": role}, {"role": role}, turn.revision, user_id)
+
+
+def _role_of(turn: Turn, user_id: UUID) -> str | None:
+    where = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.user_id == user_id)
+    found: str | None = turn.session.scalar(select(_MEMBERS.c.role).where(*where))
+    return found
+
+
+def _refuse_wrong_member(intent: Intent, held: str | None) -> None:
+    wanted = intent.fields.get("held")
+    if wanted is False and held is not None:
+        raise Conflict("This person is a member already.", errors={"user_id": ["Is a member already."]})
+    if wanted is True and held is None:
+        raise NotFound("This person is not a member.")
+
+
+def _require_user(turn: Turn, user_id: UUID) -> None:
+    """Hold the user's row, so that the account cannot go before the membership is there."""
+    user = select(_USERS.c.id).where(_USERS.c.id == user_id).with_for_update(read=True, key_share=True)
+    if turn.session.scalar(user) is None:
+        raise Invalid(errors={"user_id": ["There is no such user."]})
 
 
 def _universe(turn: Turn, intent: Intent) -> Applied:
@@ -198,18 +248,30 @@ def _universe(turn: Turn, intent: Intent) -> Applied:
     if intent.op == "delete" and row["deleted_at"] is not None:
         raise Gone
     _match(intent, row["revision"])
-    model: Any = Universe
-    fields = {"deleted_at": timestamp(turn.moment)} if intent.op == "delete" else intent.fields
-    before = document_of(model, row)
-    after = {**before, **fields} if intent.replace else merge(before, fields, model)
-    old, new = difference(before, after, model)
+    fields = {"deleted_at": timestamp(turn.moment)} if intent.op == "delete" else rules.settled(intent.fields, row["visibility"])
+    before = document_of(_UNIVERSE, row)
+    after = {**before, **fields} if intent.replace else merge(before, fields, _UNIVERSE)
+    old, new = difference(before, after, _UNIVERSE)
     if not new:
-        return Applied(None, None, universe_json(row), row["entity_revision"], turn.universe_id, noop=True)
-    values = {**columns_from(model, after, {name.partition(".")[0] for name in new}), "entity_revision": turn.revision}
+        return Applied(None, None, universe_json(row), row["revision"], turn.universe_id, noop=True)
+    _check_universe(turn, after, {name.partition(".")[0] for name in new})
+    values = {**columns_from(_UNIVERSE, after, {name.partition(".")[0] for name in new}), "entity_revision": turn.revision}
     fresh = {**row, **values, "revision": turn.revision, "updated_at": turn.moment}
     growth = size_of(after) - size_of(before)
     entity = None if intent.op == "delete" else universe_json(fresh)
     return Applied(old, new, entity, turn.revision, turn.universe_id, growth=growth, universe_values=values)
+
+
+def _check_universe(turn: Turn, after: Document, changed: set[str]) -> None:
+    if "visibility" in changed and Action.MANAGE not in ALLOWED[turn.universe["visibility"]][turn.role]:
+        raise Forbidden("Only the owner changes the visibility.")
+    if "harmony" not in changed:
+        return
+    rules.check_harmony(after["harmony"])
+    scenes = EDITABLE["scenes"].table
+    for override in turn.session.scalars(select(scenes.c.harmony).where(scenes.c.universe_id == turn.universe_id)):
+        if override:
+            rules.check_harmony(rules.harmony_in_force(after["harmony"], override))
 
 
 def _reorder(turn: Turn, kind: Editable, ids: list[UUID]) -> Applied:
@@ -234,7 +296,7 @@ def _give_keys(turn: Turn, kind: Editable, ids: list[UUID], keys: list[str]) -> 
     return steps
 
 
-def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[str, Any]:
+def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[Any, Any]:
     where = (kind.table.c.id == entity_id, kind.table.c.universe_id == turn.universe_id)
     row = turn.session.execute(select(kind.table).where(*where)).mappings().first()
     if row is not None:
@@ -275,7 +337,7 @@ def insert_subtree(turn: Turn, subtree: Mapping[str, list[Document]]) -> int:
     return size
 
 
-def _write(turn: Turn, kind: Editable, row: Mapping[str, Any], document: Document, names: set[str]) -> Document:
+def _write(turn: Turn, kind: Editable, row: Mapping[Any, Any], document: Document, names: set[str]) -> Document:
     values = {**columns_from(kind.model, document, names), "revision": turn.revision, "updated_at": turn.moment}
     turn.session.execute(update(kind.table).where(kind.table.c.id == row["id"]).values(values))
     return entity_json(kind.model, {**row, **values})
@@ -285,7 +347,9 @@ def _subtree(turn: Turn, kind: Editable, entity_id: UUID) -> dict[str, list[Docu
     found: dict[str, dict[UUID, Document]] = {}
     for collection, column in kind.children:
         child = EDITABLE[collection]
-        for row in turn.session.execute(select(child.table).where(child.table.c[column] == entity_id).order_by(child.table.c.id)).mappings():
+        for row in turn.session.execute(
+            select(child.table).where(child.table.c[column] == entity_id).order_by(child.table.c.id)
+        ).mappings():
             found.setdefault(collection, {})[row["id"]] = {"id": str(row["id"]), **document_of(child.model, row)}
     return {collection: list(children.values()) for collection, children in found.items()}
 
@@ -304,6 +368,8 @@ def _place(turn: Turn, kind: Editable, scene_id: UUID | None, intent: Intent, mo
     rows = turn.session.execute(select(table.c.id, table.c.order_key).where(parent).order_by(table.c.order_key, table.c.id)).all()
     others = [row for row in rows if row.id != moving]
     index = _index(others, intent)
+    if moving is not None and rows[index].id == moving:
+        return rows[index].order_key, []
     low = others[index - 1].order_key if index else None
     high = others[index].order_key if index < len(others) else None
     key = between(low, high) if low is None or high is None or low < high else "0" * (LONGEST + 1)
@@ -360,5 +426,3 @@ def _refuse_full(turn: Turn, kind: Editable, scene_id: UUID | None) -> None:
     count = turn.session.scalar(select(func.count()).select_from(kind.table).where(parent))
     if count is not None and count >= limit:
         raise Invalid(errors={"_schema": [f"There may be at most {limit} {kind.collection} here."]})
-
-

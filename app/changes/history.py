@@ -17,7 +17,7 @@ from app.universes.models import Universe
 State = dict[str, Document]
 """Every entity of a universe by its path: `universe`, `members/<user>`, `scenes/<id>`, `bodies/<id>`, ..."""
 
-_LOG = Change.__table__
+_LOG: Any = Change.__table__
 
 
 class Step(NamedTuple):
@@ -89,7 +89,7 @@ def rewind(session: Session, universe_id: UUID, path: str, document: Document, r
     )
     for row in session.execute(later):
         for step in reversed(list(steps_of(row))):
-            if step.path == path and step.op in ("update", "move", "restore"):
+            if step.path == path and step.before is not None:
                 document = put(document, step.before or {}, model_of(path))
     return document
 

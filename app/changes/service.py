@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.access import Role, require
+from app.access import Action, Role, require
 from app.changes import history
 from app.changes.content import Document, columns_from, document_of
 from app.changes.editable import EDITABLE
@@ -19,14 +20,19 @@ from app.changes.entities import Applied, Turn, apply, insert_subtree, size_of, 
 from app.changes.intents import Intent
 from app.changes.models import Change, IdempotencyKey, Tombstone
 from app.database import now, timestamp
-from app.errors import Conflict, Gone, Invalid, NotFound, OpIdReused
+from app.errors import Conflict, Gone, Invalid, NotFound, OpIdReused, is_unique_breach
 from app.unit_of_work import unit_of_work
+from app.universes import rules
 from app.universes.models import Membership, Universe
 
-_MODEL: Any = Universe
 KEY_LIFETIME = timedelta(hours=24)
-_UNIVERSES, _MEMBERS, _LOG = Universe.__table__, Membership.__table__, Change.__table__
-_KEYS, _TOMBSTONES = IdempotencyKey.__table__, Tombstone.__table__
+_CREATIONS = "universes"
+_MODEL: Any = Universe
+_UNIVERSES: Any = Universe.__table__
+_MEMBERS: Any = Membership.__table__
+_LOG: Any = Change.__table__
+_KEYS: Any = IdempotencyKey.__table__
+_TOMBSTONES: Any = Tombstone.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,10 @@ def commit_change(intent: Intent) -> Done:
     op_hash = intent.op_hash()
     with unit_of_work() as session:
         universe = _lock(session, intent)
-        _authorize(session, intent, universe)
+        role = _authorize(session, intent, universe)
         if (known := _already_done(session, intent, universe, op_hash)) is not None:
             return known
-        turn = Turn(session, universe, universe["revision"] + 1, now())
+        turn = Turn(session, universe, universe["revision"] + 1, now(), role)
         try:
             applied = apply(turn, intent)
         except Gone:
@@ -83,40 +89,51 @@ def create_universe(intent: Intent) -> Done:
     `intent.entity_id` is the universe's id, `fields` its own fields, `subtree` the documents of its scenes and sets.
     A repeated key is answered with the first result. Raises OpIdReused, Conflict or Invalid.
     """
+    rules.check_harmony(intent.fields["harmony"])
+    try:
+        return _create_universe(intent)
+    except IntegrityError as error:
+        if not is_unique_breach(error):
+            raise
+        return _create_universe(intent)  # somebody was first with the id or the key: their result, or a refusal
+
+
+def _create_universe(intent: Intent) -> Done:
     op_hash = intent.op_hash()
     with unit_of_work() as session:
         if (known := _created_before(session, intent, op_hash)) is not None:
             return known
         moment = now()
         row = _universe_row(intent, moment)
-        turn = Turn(session, row, 1, moment)
+        turn = Turn(session, row, 1, moment, Role.OWNER)
         session.execute(insert(_UNIVERSES).values(row))
         session.execute(
             insert(_MEMBERS).values(universe_id=row["id"], user_id=intent.actor.id, role="owner", revision=1, created_at=moment)
         )
         size = insert_subtree(turn, intent.subtree) + size_of(intent.fields)
+        _refuse_large(turn, size)
         session.execute(update(_UNIVERSES).where(_UNIVERSES.c.id == row["id"]).values(content_bytes=size))
         after = {**document_of(_MODEL, row), "members": {str(intent.actor.id): "owner"}, **intent.subtree}
         applied = Applied(None, after, universe_json(row), 1, row["id"])
         write_row(session, intent, op_hash, row["id"], turn, applied)
+        if intent.op_id is not None:
+            remember(session, _CREATIONS, str(intent.actor.id), intent.op_id, op_hash, {"id": str(row["id"])})
     return _answer(1, row["id"], intent, applied)
 
 
 def _created_before(session: Session, intent: Intent, op_hash: str) -> Done | None:
-    taken = session.scalar(select(_UNIVERSES.c.id).where(_UNIVERSES.c.id == intent.entity_id))
-    if taken is None:
+    kept = recall(session, _CREATIONS, str(intent.actor.id), intent.op_id, op_hash) if intent.op_id else None
+    universe = session.execute(select(_UNIVERSES).where(_UNIVERSES.c.id == intent.entity_id)).mappings().first()
+    if universe is None:
         return None
-    first = session.execute(select(_LOG).where(_LOG.c.universe_id == intent.entity_id, _LOG.c.revision == 1)).first()
-    if first is None or intent.op_id is None or (first.actor_id, first.op_id) != (intent.actor.id, intent.op_id):
+    if kept is None:
         raise Conflict("This id is taken.", errors={"id": ["Is taken."]})
-    if first.op_hash != op_hash:
-        raise OpIdReused
-    universe = session.execute(select(_UNIVERSES).where(_UNIVERSES.c.id == intent.entity_id)).mappings().one()
+    first = session.execute(select(_LOG).where(_LOG.c.universe_id == universe["id"], _LOG.c.revision == 1)).one()
     return _replay(session, intent, universe, first)
 
 
 def _universe_row(intent: Intent, moment: datetime) -> dict[str, Any]:
-    document = {**intent.fields, "deleted_at": None}
+    document = {**rules.settled(intent.fields, "private"), "deleted_at": None}
     return {
         "id": intent.entity_id,
         **columns_from(_MODEL, document),
@@ -155,20 +172,30 @@ def overwritten(session: Session, intent: Intent, universe_id: UUID, applied: Ap
     """The touched properties that others changed after the intent's `base`. Raises Conflict in strict mode."""
     if intent.base is None or intent.op not in ("update", "move"):
         return []
-    rows = select(_LOG.c.after).where(
+    rows = select(_LOG).where(
         _LOG.c.universe_id == universe_id,
-        _LOG.c.path == intent.path,
+        _LOG.c.path.in_((intent.path, "")),
         _LOG.c.revision > intent.base,
+        _LOG.c.revision <= applied.entity_revision,
         _LOG.c.actor_id.is_distinct_from(intent.actor.id),
     )
-    theirs = {name for after in session.scalars(rows) for name in after or {}}
-    found = sorted(theirs & set(applied.after or {}))
+    steps = [step for row in session.execute(rows) for step in history.steps_of(row)]
+    theirs = {name for step in steps if step.path == intent.path for name in step.after or {}}
+    mine = {"order_key"} if intent.op == "move" else set(applied.after or {})
+    found = sorted(name for name in mine if any(_overlap(name, other) for other in theirs))
     if found and intent.strict:
-        raise Conflict("Others have changed it since.", errors={name: ["Changed by somebody else."] for name in found}, current=applied.before)
+        raise Conflict(
+            "Others have changed it since.", errors={name: ["Changed by somebody else."] for name in found}, current=applied.before
+        )
     return found
 
 
-def _lock(session: Session, intent: Intent) -> Mapping[str, Any]:
+def _overlap(name: str, other: str) -> bool:
+    """Whether two dotted properties are the same or one holds the other."""
+    return name == other or name.startswith(other + ".") or other.startswith(name + ".")
+
+
+def _lock(session: Session, intent: Intent) -> Mapping[Any, Any]:
     """Lock the universe's row and read it fresh. Raises NotFound when there is none."""
     wanted: Any = intent.universe_id
     if wanted is None:
@@ -184,17 +211,24 @@ def _lock(session: Session, intent: Intent) -> Mapping[str, Any]:
     return row
 
 
-def _authorize(session: Session, intent: Intent, universe: Mapping[str, Any]) -> Role:
+def _authorize(session: Session, intent: Intent, universe: Mapping[Any, Any]) -> Role:
     """The actor's role, read in a statement after the lock, so that it cannot be an older one."""
-    role = session.scalar(
-        select(_MEMBERS.c.role).where(_MEMBERS.c.universe_id == universe["id"], _MEMBERS.c.user_id == intent.actor.id)
-    )
-    about_deletion = intent.collection == "universe" and (intent.op == "delete" or "deleted_at" in intent.fields)
-    deleted = universe["deleted_at"] is not None and not about_deletion
-    return require(intent.actor, intent.action, visibility=universe["visibility"], membership=role, deleted=deleted)
+    mine = (_MEMBERS.c.universe_id == universe["id"], _MEMBERS.c.user_id == intent.actor.id)
+    visibility, membership = universe["visibility"], session.scalar(select(_MEMBERS.c.role).where(*mine))
+    require(intent.actor, Action.READ, visibility=visibility, membership=membership)
+    if universe["deleted_at"] is not None and not _may_when_deleted(intent):
+        raise Gone
+    return require(intent.actor, intent.action, visibility=visibility, membership=membership)
 
 
-def _already_done(session: Session, intent: Intent, universe: Mapping[str, Any], op_hash: str) -> Done | None:
+def _may_when_deleted(intent: Intent) -> bool:
+    """A deleted universe can be deleted again, brought back, and left."""
+    if intent.collection == "universe":
+        return intent.op == "delete" or "deleted_at" in intent.fields
+    return intent.op == "member" and intent.entity_id == intent.actor.id and intent.fields["role"] is None
+
+
+def _already_done(session: Session, intent: Intent, universe: Mapping[Any, Any], op_hash: str) -> Done | None:
     if intent.op_id is None:
         return None
     mine = (_LOG.c.universe_id == universe["id"], _LOG.c.actor_id == intent.actor.id, _LOG.c.op_id == intent.op_id)
@@ -209,15 +243,17 @@ def _already_done(session: Session, intent: Intent, universe: Mapping[str, Any],
     return Done(universe["id"], kept["revision"], intent.entity_id, kept["entity"], kept["entity_revision"], duplicate=True, noop=True)
 
 
-def _replay(session: Session, intent: Intent, universe: Mapping[str, Any], row: Any) -> Done:
+def _replay(session: Session, intent: Intent, universe: Mapping[Any, Any], row: Any) -> Done:
     """The first result again, also when the entity has changed or gone since."""
     entity = None
-    if intent.op not in ("delete", "batch", "member"):
+    if intent.op == "member":
+        entity = row.after
+    elif intent.op not in ("delete", "batch"):
         entity = _entity_at(session, intent, universe, row)
     return Done(universe["id"], row.revision, intent.entity_id, entity, row.revision, after=row.after, duplicate=True)
 
 
-def _entity_at(session: Session, intent: Intent, universe: Mapping[str, Any], row: Any) -> Document:
+def _entity_at(session: Session, intent: Intent, universe: Mapping[Any, Any], row: Any) -> Document:
     model: Any = history.model_of(intent.path)
     table = model.__table__
     live = session.execute(select(table).where(table.c.id == (intent.entity_id or universe["id"]))).mappings().first()
@@ -225,28 +261,36 @@ def _entity_at(session: Session, intent: Intent, universe: Mapping[str, Any], ro
         document = history.state_at(session, universe["id"], row.revision)[intent.path]
     else:
         document = history.rewind(session, universe["id"], intent.path, document_of(model, live), row.revision)
+    own = {"is_public": document["visibility"] == "public", "entity_revision": row.revision} if model is Universe else {}
     return {
         "id": str(intent.entity_id or universe["id"]),
         **({} if model is Universe else {"universe_id": str(universe["id"])}),
         **document,
+        **own,
         "revision": row.revision,
-        **({"entity_revision": row.revision} if model is Universe else {}),
         "created_at": timestamp(live["created_at"] if live else row.created_at),
         "updated_at": timestamp(row.created_at),
     }
 
 
-def _advance(session: Session, universe: Mapping[str, Any], turn: Turn, applied: Applied) -> None:
-    """Move the head of the log on. Raises Invalid when the universe would grow past its limit."""
+def _advance(session: Session, universe: Mapping[Any, Any], turn: Turn, applied: Applied) -> None:
+    """Move the head of the log on."""
     size = universe["content_bytes"] + applied.growth
-    if applied.growth > 0 and size > turn.limits.max_document_bytes:
-        raise Invalid(errors={"_schema": [f"A universe holds at most {turn.limits.max_document_bytes} bytes; this would make it {size}."]})
+    if applied.growth > 0:
+        _refuse_large(turn, size)
     values: dict[str, Any] = {"revision": turn.revision, "updated_at": turn.moment, "content_bytes": size, **applied.universe_values}
     session.execute(update(_UNIVERSES).where(_UNIVERSES.c.id == universe["id"]).values(values))
 
 
+def _refuse_large(turn: Turn, size: int) -> None:
+    if size > turn.limits.max_document_bytes:
+        raise Invalid(errors={"_schema": [f"A universe holds at most {turn.limits.max_document_bytes} bytes; this would make it {size}."]})
+
+
 def _answer(revision: int, universe_id: UUID, intent: Intent, applied: Applied, **more: Any) -> Done:
-    return Done(universe_id, revision, applied.entity_id or intent.entity_id, applied.entity, applied.entity_revision, applied.after, **more)
+    return Done(
+        universe_id, revision, applied.entity_id or intent.entity_id, applied.entity, applied.entity_revision, applied.after, **more
+    )
 
 
 def _remember(session: Session, intent: Intent, op_hash: str, done: Done) -> None:
@@ -274,5 +318,3 @@ def remember(session: Session, scope: str, owner: str, op_id: UUID, op_hash: str
     session.execute(
         insert(_KEYS).values(scope=scope, owner=owner, op_id=op_id, op_hash=op_hash, result=dict(result), expires_at=moment + KEY_LIFETIME)
     )
-
-

@@ -60,15 +60,15 @@ class Visibility(fields.String):
         return str(value)
 
 
-class Tags(fields.List):
+class Tags(fields.List[str]):
     """Up to 20 different labels."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(Text(low=1, high=32), validate=validate.Length(max=_TAGS), **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str]:
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str | None]:
         found = super()._deserialize(value, attr, data, **kwargs)
-        if len({tag.casefold() for tag in found}) < len(found):
+        if len({str(tag).casefold() for tag in found}) < len(found):
             raise ma.ValidationError("Must not name a tag twice.")
         return found
 
