@@ -28,7 +28,13 @@ class PhysicsParameters(Content, Base):
             sqlite_where=text("active = 1 AND scene_id IS NULL"),
             postgresql_where=text("active AND scene_id IS NULL"),
         ),
-        Index("uq_physics_parameters_active_in_scene", "scene_id", unique=True, sqlite_where=text("active = 1"), postgresql_where=text("active")),
+        Index(
+            "uq_physics_parameters_active_in_scene",
+            "scene_id",
+            unique=True,
+            sqlite_where=text("active = 1"),
+            postgresql_where=text("active"),
+        ),
     )
     VECTORS: ClassVar = ("gravity",)
     ATOMIC: ClassVar = frozenset({"bounds"})
