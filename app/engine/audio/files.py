@@ -52,6 +52,11 @@ _DITHER = 0x64697468
 _READ_FRAMES = 1 << 18
 
 
+def step(bit_depth: BitDepth) -> float:
+    """The step between sample values, of full scale; 0 for floats."""
+    return 0.0 if bit_depth == "32f" else 2.0 ** (1 - int(bit_depth))
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What went into a file: frames, and the SHA-256 in hex of its interleaved samples.
@@ -74,7 +79,7 @@ def quantized(chunks: Iterable[NDArray[np.float32]], bit_depth: BitDepth, seed: 
 
 
 def _rounded(chunk: NDArray[np.float32], bits: int, rng: np.random.Generator) -> NDArray[Any]:
-    full = 2 ** (bits - 1)
+    full = 1 / step(bits)
     noise = rng.random((chunk.shape[1], 2, 2), dtype=np.float32)
     steps = chunk.T * np.float64(full)
     steps += noise[..., 0]

@@ -31,14 +31,15 @@ _ATTACK_DELAY_S = 0.0007
 _PITCH_FROM_S = 0.020
 _SHORTEST_S, _LONGEST_S = 0.050, 0.5
 _PERIODS = 10
-_NEAR = 6.0
+_CHANCES = 16
+_NEAR, _SEARCH = 6.0, 2.0
 _NEAR_LEVEL, _FAR_LEVEL = 10 ** (-50 / 20), 10 ** (30 / 20)
 _LOST_LEVEL = 10 ** (-30 / 20)
 _QUIET = 10 ** (-70 / 20)
 _STEADY_CENTS = 0.1
 
 Reader = Callable[[int, int], NDArray[np.float64]]
-"""Samples `first` to `last` of the file as (n, 2); silence outside it."""
+"""Samples `first` to `last` of the file as (n, 2), also where they lie outside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,14 @@ class Expected:
 
 
 class Listener:
-    """Measures notes in the file that `read` reads, knowing all that should sound in it."""
+    """Measures notes in the file that `read` reads, knowing all that should sound in it; `step` is that of its samples."""
 
-    def __init__(self, expected: Iterable[Expected], sample_rate: int, read: Reader) -> None:
+    def __init__(self, expected: Iterable[Expected], sample_rate: int, step: float, read: Reader) -> None:
         self._all = sorted(expected, key=lambda one: one.onset)
         self._rate = sample_rate
         self._read = read
+        # Dither leaves an error of variance step^2 / 4: the changes of two channels have four times that. Single milliseconds reach more.
+        self._noise = 1.5 * step
         self._onsets = np.array([one.onset for one in self._all])
         self._borders = np.sort([time for one in self._all for time in (one.onset, one.gate_end, one.end)])
         self._longest = max((one.end - one.onset for one in self._all), default=0.0)
@@ -117,7 +120,7 @@ class Listener:
         power = np.cumsum(np.concatenate(([0.0], (change**2).sum(axis=1))))
         level = np.sqrt(np.maximum(power[width:] - power[:-width], 0.0) / width)
         split = round((_BEFORE_S - _GUARD_S) * self._rate)
-        before, after = float(level[:split].max()), float(level[split:].max())
+        before, after = max(self._noise, float(level[:split].max())), float(level[split:].max())
         if after < max(before * _RISE, 1e-9):
             return None
         found = int(np.argmax(level[split:] > max(1.5 * before, 0.1 * after)))
@@ -125,11 +128,28 @@ class Listener:
         return (first + split + found + width / 2) / self._rate - onset - _ATTACK_DELAY_S
 
     def pitch(self, one: Expected) -> Finding:
-        """How sharp the note is, in cents."""
-        first, last = self._window(one)
-        length = last - first
-        if length < max(_SHORTEST_S, _PERIODS / one.sound.tone.hz):
-            return Finding("masked", why="no stretch long enough without another onset or end")
+        """How sharp the note is, in cents, where it can be measured first; a held note has several chances."""
+        finding = Finding("masked", why="no stretch long enough without another onset or end")
+        shortest = max(_SHORTEST_S, _PERIODS / one.sound.tone.hz)
+        for first, last in self._windows(one):
+            if last - first >= shortest:
+                finding = self._pitch_within(one, first, last)
+            if finding.status != "masked":
+                break
+        return finding
+
+    def _windows(self, one: Expected) -> list[tuple[float, float]]:
+        """The stretch after the onset; for a held note the ends of its longest stretches, where what was struck before is softest."""
+        inside = self._borders[(self._borders > one.onset + 1e-9) & (self._borders < one.gate_end)]
+        edges = np.concatenate(([one.onset], inside, [one.gate_end]))
+        settled = one.onset + max(_PITCH_FROM_S, one.sound.envelope.attack / self._rate)
+        if not one.sound.held:
+            return [(settled, min(float(edges[1]), settled + _LONGEST_S))]
+        longest = np.argsort(np.diff(edges), kind="stable")[::-1][:_CHANCES]
+        gaps = [(max(float(edges[place]) + _PITCH_FROM_S, settled), float(edges[place + 1])) for place in longest]
+        return [(max(first, last - _LONGEST_S), last) for first, last in gaps]
+
+    def _pitch_within(self, one: Expected, first: float, last: float) -> Finding:
         own = one.lines(first, last, (first + last) / 2)
         if own.low[0] <= 0 or 1200 * math.log2(own.high[0] / own.low[0]) > _STEADY_CENTS:
             return Finding("masked", why="its pitch moves")
@@ -137,18 +157,9 @@ class Listener:
         strongest = int(np.argmax(level))
         if level[strongest] < _QUIET:
             return Finding("masked", why="too quiet")
-        hz = own.low[strongest]
         if self._covered(one, strongest, float(level[strongest]), (first, last)):
             return Finding("masked", why="another partial is too near or too loud")
-        return self._compare(one, hz, float(level[strongest]), first, last)
-
-    def _window(self, one: Expected) -> tuple[float, float]:
-        """The stretch to measure: the first one after the onset, or the longest one of a held note."""
-        inside = self._borders[(self._borders > one.onset + 1e-9) & (self._borders < one.gate_end)]
-        edges = np.concatenate(([one.onset], inside, [one.gate_end]))
-        place = int(np.argmax(np.diff(edges))) if one.sound.held else 0
-        first = float(edges[place]) + max(_PITCH_FROM_S, one.sound.envelope.attack / self._rate)
-        return first, min(float(edges[place + 1]), first + _LONGEST_S)
+        return self._compare(one, float(own.low[strongest]), float(level[strongest]), first, last)
 
     def _covered(self, one: Expected, strongest: int, level: float, window: tuple[float, float]) -> bool:
         """Whether another partial, of this note or another, spoils the measurement of the strongest one."""
@@ -169,7 +180,7 @@ class Listener:
         """Measure the partial expected at `hz` in the louder channel."""
         left, right = (float(gain) for gain in pan_gains(np.array(one.sound.place)))
         samples = self._read(math.ceil(first * self._rate), math.floor(last * self._rate))[:, int(right > left)]
-        found, strength = strongest_line(samples, self._rate, hz, _NEAR / (last - first))
+        found, strength = strongest_line(samples, self._rate, hz, _SEARCH / (last - first))
         if strength < level * max(left, right) * _LOST_LEVEL:
             return Finding("failed", why=f"nothing sounds near {hz:.2f} Hz")
         cents = 1200 * math.log2(found / hz)

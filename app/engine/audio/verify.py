@@ -16,6 +16,7 @@ from app.engine.audio import files
 from app.engine.audio.listening import ONSET_TOLERANCE_S, PITCH_TOLERANCE_CENTS, Expected, Finding, Listener
 from app.engine.audio.meters import LevelMeter, LoudnessMeter, PeakMeter, decibels
 from app.engine.audio.mix import CEILING_DBTP, Mix, Settings, lay_out
+from app.engine.audio.sounds import Sound
 from app.engine.music.score import Score
 
 Progress = Callable[[float], None]
@@ -24,7 +25,8 @@ EDGE_LIMIT = 1e-3
 OFFSET_LIMIT = 1e-3
 MOST_NOTES = 1000
 
-_AUDIBLE = 10 ** (-80 / 20)
+_AUDIBLE = 10 ** (-60 / 20)
+_AUDIBLE_S = 0.05
 _SILENT = 10 ** (-90 / 20)
 _OFFSET_FROM_S = 1.0
 _CHOICE = 0x6E6F7465
@@ -86,7 +88,7 @@ def _read_levels(path: Path, sample_rate: int) -> _Levels:
 
 def _checks(levels: _Levels, mix: Mix) -> list[dict[str, Any]]:
     peak, true_peak = levels.peaks.sample_peak, decibels(levels.peaks.true_peak)
-    loudest = max((sound.gain for sound in mix.sounds), default=0.0)
+    loudest = max((sound.gain for sound in mix.sounds if _reaches(sound, mix)), default=0.0)
     rows = [
         ("frames", levels.frames == mix.frames, levels.frames, f"{mix.frames}", "frames"),
         ("sample peak", peak < 1.0, peak, "below 1", "of full scale"),
@@ -101,6 +103,11 @@ def _checks(levels: _Levels, mix: Mix) -> list[dict[str, Any]]:
     return [dict(zip(("what", "ok", "measured", "limit", "unit"), row, strict=True)) for row in rows]
 
 
+def _reaches(sound: Sound, mix: Mix) -> bool:
+    """Whether the file goes on long enough for the note to be heard."""
+    return sound.start + sound.envelope.attack + _AUDIBLE_S * mix.settings.sample_rate < mix.frames
+
+
 def _listen(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
     """Onset and pitch of the notes, or of 1,000 of them chosen by the seed."""
     rate = mix.settings.sample_rate
@@ -109,7 +116,9 @@ def _listen(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
     shifts = (-turn_s, turn_s) if mix.turn else ()
     echoes = [Expected(sound, shift) for shift in shifts for sound in mix.sounds]
     with soundfile.SoundFile(path) as file:
-        listener = Listener([*expected, *echoes], rate, lambda first, last: _stretch(file, first, last))
+        listener = Listener(
+            [*expected, *echoes], rate, files.step(mix.settings.bit_depth), lambda first, last: _stretch(file, first, last, mix.turn)
+        )
         rows = []
         chosen = _chosen(len(expected), mix.settings.seed)
         for done, index in enumerate(chosen):
@@ -126,13 +135,14 @@ def _chosen(count: int, seed: int) -> list[int]:
     return [int(index) for index in np.sort(rng.choice(count, MOST_NOTES, replace=False))]
 
 
-def _stretch(file: soundfile.SoundFile, first: int, last: int) -> NDArray[np.float64]:
-    """Samples `first` to `last` as (n, 2), silence outside the file."""
-    low, high = max(first, 0), max(0, min(last, file.frames))
+def _stretch(file: soundfile.SoundFile, first: int, last: int, turn: int) -> NDArray[np.float64]:
+    """Samples `first` to `last` as (n, 2); outside the file silence, or the neighbouring turns of a loop."""
     out = np.zeros((last - first, 2))
-    if low < high:
-        file.seek(low)
-        out[low - first : high - first] = file.read(high - low, dtype="float64", always_2d=True)
+    for shift in (-turn, 0, turn) if turn else (0,):
+        low, high = max(first, shift), min(last, shift + file.frames)
+        if low < high:
+            file.seek(low - shift)
+            out[low - first : high - first] = file.read(high - low, dtype="float64", always_2d=True)
     return out
 
 
