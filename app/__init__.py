@@ -14,6 +14,7 @@ from flask_cors import CORS
 from app import cli, config, errors, logs, models, rate_limits
 from app.database import dump_json, prepare
 from app.extensions import celery, db, jwt, migrate, socketio
+from app.jobs import queue
 from app.openapi import AnyUUID, describe, mount
 from app.requests import follow_requests
 
@@ -68,6 +69,7 @@ def _bind(app: Flask, settings: config.Settings) -> None:
         prepare(db.engine)
     migrate.init_app(app, db, directory=str(Path(__file__).parent.parent / "migrations"))
     jwt.init_app(app)
+    queue.bind(app, settings)
     socketio.init_app(
         app,
         async_mode=settings.async_mode,
@@ -97,12 +99,14 @@ def _bind(app: Flask, settings: config.Settings) -> None:
 
 
 def _open_rooms(app: Flask) -> None:
-    from app.auth.routes import bp as auth  # noqa: PLC0415  rooms import the extensions bound above
+    from app.audio.routes import ROOMS as audio  # noqa: PLC0415  rooms import the extensions bound above
+    from app.auth.routes import bp as auth  # noqa: PLC0415
+    from app.jobs.routes import bp as jobs  # noqa: PLC0415
     from app.system.routes import bp as system  # noqa: PLC0415
     from app.users.routes import bp as users  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth, users, system):
+    for room in (auth, users, system, jobs, *audio):
         mount(app, api, room)
     app.register_blueprint(system, name="root-system")
 

@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 
 from app.config import DEVELOPMENT_SECRET, Settings
 from app.extensions import db
+from app.jobs.commands import jobs, worker
 from app.system import checks
 from app.system.checks import Check, State
 from app.system.drift import drift
@@ -27,6 +28,8 @@ def register(app: Flask) -> None:
     group: Any = app.cli.commands["db"]
     group.add_command(verify)
     app.cli.add_command(doctor)
+    app.cli.add_command(worker)
+    app.cli.add_command(jobs)
 
 
 @click.command()

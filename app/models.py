@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from app.audio.models import AudioRender, Score, Simulation
 from app.auth.models import LoginSession
 from app.changes.models import Change, IdempotencyKey, Tombstone
+from app.jobs.models import Job
 from app.physics_parameters.models import PhysicsParameters
 from app.scenes.models import Body, Constraint, Mapping, Scene, Voice
 from app.universes.models import Membership, Universe
 from app.users.models import User
 
 __all__ = [
+    "AudioRender",
     "Body",
     "Change",
     "Constraint",
     "IdempotencyKey",
+    "Job",
     "LoginSession",
     "Mapping",
     "Membership",
     "PhysicsParameters",
     "Scene",
+    "Score",
+    "Simulation",
     "Tombstone",
     "Universe",
     "User",

@@ -1,0 +1,156 @@
+"""Simulations and scores over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import orjson
+from flask import Response, jsonify, request, url_for
+
+from app.audio import service, tables, tasks
+from app.audio.models import Score, Simulation
+from app.audio.routes.answers import STARTING, file_name, send, start, when_started
+from app.audio.schemas import (
+    ConservationSchema,
+    RowsSchema,
+    RunOrderSchema,
+    ScoreSchema,
+    SimulationSchema,
+    StartedScoreSchema,
+    StartedSimulationSchema,
+    TrajectoryQuerySchema,
+    TrajectorySchema,
+)
+from app.auth.tokens import current_actor, guard
+from app.schemas import Blueprint
+
+bp = Blueprint("simulations", __name__, description="Runs of scenes, and the scores written from them.")
+
+_SMALL_WAIT_S = 5.0
+
+
+@bp.post("/scenes/<uuid:scene_id>/simulate")
+@bp.doc(operationId="simulateScene", parameters=STARTING)
+@guard()
+@bp.arguments(RunOrderSchema)
+@bp.response(201, StartedSimulationSchema, description="The work has ended; `status` says how.")
+@bp.alt_response(202, schema=StartedSimulationSchema, success=True, description="The work goes on; Location is its job.")
+def simulate(order: dict[str, Any], scene_id: UUID) -> Response:
+    """Run a scene. Small runs end within the request."""
+    started = start(service.simulate, {**order, "scene_id": scene_id})
+    place = url_for(".get_simulation", simulation_id=started.id)
+    return when_started(started, "simulation", lambda: service.read(Simulation, current_actor(), started.id), place, _SMALL_WAIT_S)
+
+
+@bp.post("/scenes/<uuid:scene_id>/score")
+@bp.doc(operationId="scoreScene", parameters=STARTING)
+@guard()
+@bp.arguments(RunOrderSchema)
+@bp.response(201, StartedScoreSchema, description="The work has ended; `status` says how.")
+@bp.alt_response(202, schema=StartedScoreSchema, success=True, description="The work goes on; Location is its job.")
+def write_score(order: dict[str, Any], scene_id: UUID) -> Response:
+    """Write the notes of a scene, without rendering them."""
+    started = start(service.write_score, {**order, "scene_id": scene_id})
+    place = url_for(".get_score", score_id=started.id)
+    return when_started(started, "score", lambda: service.read(Score, current_actor(), started.id), place, _SMALL_WAIT_S)
+
+
+@bp.get("/simulations/<uuid:simulation_id>")
+@bp.doc(operationId="getSimulation")
+@guard(optional=True)
+@bp.response(200, SimulationSchema)
+def get_simulation(simulation_id: UUID) -> Response:
+    """A simulation and how far it is from the truth."""
+    return jsonify(service.read(Simulation, current_actor(), simulation_id))
+
+
+@bp.get("/simulations/<uuid:simulation_id>/trajectory")
+@bp.doc(operationId="getTrajectory")
+@guard(optional=True)
+@bp.arguments(TrajectoryQuerySchema, location="query")
+@bp.response(200, TrajectorySchema)
+def get_trajectory(query: dict[str, Any], simulation_id: UUID) -> Response:
+    """Where every body is at evenly spaced times; `format=csv` as a table."""
+    row = service.row_of(Simulation, current_actor(), simulation_id)
+    with np.load(service.file_of(Simulation, row, tasks.TRAJECTORY)) as stored:
+        times, ids = stored["times"], stored["body_ids"].tolist()
+        chosen = (times >= query.get("from_", -np.inf)) & (times <= query.get("to", np.inf))
+        times, positions, velocities = times[chosen], stored["positions"][chosen], stored["velocities"][chosen]
+    if query["format"] == "csv":
+        return _as_csv(tables.trajectory(times, ids, positions, velocities), f"{simulation_id}.csv")
+    found = {"body_ids": ids, "times": times, "positions": np.ascontiguousarray(positions), "velocities": np.ascontiguousarray(velocities)}
+    return Response(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json")
+
+
+@bp.get("/simulations/<uuid:simulation_id>/events")
+@bp.doc(operationId="getSimulationEvents")
+@guard(optional=True)
+@bp.response(200, RowsSchema)
+def get_events(simulation_id: UUID) -> Response:
+    """What happened, exactly when."""
+    row = service.row_of(Simulation, current_actor(), simulation_id)
+    events = service.file_of(Simulation, row, tasks.EVENTS).read_bytes()
+    return Response(b'{"items":' + events + b"}", content_type="application/json")
+
+
+@bp.get("/simulations/<uuid:simulation_id>/conservation")
+@bp.doc(operationId="getConservation")
+@guard(optional=True)
+@bp.response(200, ConservationSchema)
+def get_conservation(simulation_id: UUID) -> Response:
+    """What was conserved and how well, and where a textbook's answer is known, how close the run is to it."""
+    row = service.row_of(Simulation, current_actor(), simulation_id)
+    service.check_finished(row)
+    return jsonify({name: getattr(row, name) for name in ("conservation", "closed_form", "warnings")})
+
+
+@bp.get("/scores/<uuid:score_id>")
+@bp.doc(operationId="getScore")
+@guard(optional=True)
+@bp.response(200, ScoreSchema)
+def get_score(score_id: UUID) -> Response:
+    """A score, without its notes."""
+    return jsonify(service.read(Score, current_actor(), score_id))
+
+
+@bp.get("/scores/<uuid:score_id>/notes")
+@bp.doc(operationId="getScoreNotes")
+@guard(optional=True)
+@bp.response(200, {"type": "object"}, description="The notes and where each comes from.")
+@bp.alt_response(304, success=True)
+def get_notes(score_id: UUID) -> Response:
+    """The notes of a score."""
+    return _file(score_id, tasks.NOTES, "application/json", ".json")
+
+
+@bp.get("/scores/<uuid:score_id>/midi")
+@bp.doc(operationId="getScoreMidi")
+@guard(optional=True)
+@bp.response(200, {"type": "string", "format": "binary"}, content_type="audio/midi", description="A Standard MIDI File.")
+@bp.alt_response(304, success=True)
+def get_midi(score_id: UUID) -> Response:
+    """A score as a MIDI file."""
+    return _file(score_id, tasks.MIDI, "audio/midi", ".mid")
+
+
+@bp.get("/scores/<uuid:score_id>/events.csv")
+@bp.doc(operationId="getScoreTable")
+@guard(optional=True)
+@bp.response(200, {"type": "string"}, content_type="text/csv", description="One line a note.")
+@bp.alt_response(304, success=True)
+def get_table(score_id: UUID) -> Response:
+    """The notes of a score as a table."""
+    return _file(score_id, tasks.TABLE, "text/csv", ".csv")
+
+
+def _file(score_id: UUID, name: str, kind: str, extension: str) -> Response:
+    row = service.row_of(Score, current_actor(), score_id)
+    return send(service.file_of(Score, row, name), kind=kind, name=file_name("score", extension), etag=f"{row.score_hash}{extension}")
+
+
+def _as_csv(text: Any, name: str) -> Response:
+    response = Response(text, content_type="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response.make_conditional(request)

@@ -1,0 +1,265 @@
+"""What is asked of simulations, scores and renders, and how they are answered."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from app.engine.audio.files import FORMATS
+from app.engine.catalogue import HARMONY
+from app.jobs.models import STATES
+from app.jobs.schemas import JobSchema
+from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Text, measure
+
+BIT_DEPTHS = (16, 24, "32f")
+_SEED = r"^(0|[1-9][0-9]{0,19})(?!\n)$"
+_MOMENT = {"format": "date-time"}
+_HASH = {"pattern": "^[0-9a-f]{64}$"}
+
+
+class Seed(fields.Field[str]):
+    """An unsigned 64-bit number, as a whole number or its decimal digits; it is answered as digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        described = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 2**53}, {"type": "string", "pattern": _SEED}]}
+        super().__init__(metadata=described, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) >= 2**64:
+            raise ma.ValidationError("Must be a whole number from 0 to 2^64 - 1, or its decimal digits.")
+        return str(int(text))
+
+
+class BitDepth(fields.Field[Any]):
+    """16, 24 or "32f"."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"enum": list(BIT_DEPTHS)}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | str:
+        if isinstance(value, bool) or value not in BIT_DEPTHS:
+            raise ma.ValidationError('Must be 16, 24 or "32f".')
+        return value if isinstance(value, str) else int(value)
+
+
+class RunOrderSchema(BaseSchema):
+    """A scene to be run or scored."""
+
+    seed = Seed()
+    duration_s = measure("render", "duration_s")
+
+
+class RenderOrderSchema(RunOrderSchema):
+    """A scene to be rendered."""
+
+    scene_id = fields.UUID(required=True)
+    name = Text(low=1, high=100)
+    format = fields.String(load_default="wav", validate=validate.OneOf(FORMATS))
+    sample_rate = measure("render", "sample_rate")
+    bit_depth = BitDepth(load_default=24)
+
+    ALIASES: ClassVar = {"title": "name"}
+
+
+class NameSchema(BaseSchema):
+    """A render's new name."""
+
+    name = Text(low=1, high=100, required=True)
+
+    ALIASES: ClassVar = {"title": "name"}
+
+
+class ArtefactSchema(ma.Schema):
+    """What every artefact has."""
+
+    id = fields.UUID(required=True)
+    universe_id = fields.UUID(required=True)
+    scene_id = fields.UUID(required=True)
+    user_id = fields.UUID(required=True, allow_none=True)
+    job_id = fields.UUID(required=True, allow_none=True)
+    status = fields.String(required=True, validate=validate.OneOf(STATES))
+    progress = fields.Float(required=True, validate=validate.Range(0, 1))
+    error = fields.Nested(ErrorSchema, required=True, allow_none=True, metadata={"description": "Why it failed."})
+    seed = fields.String(required=True)
+    inputs_hash = fields.String(required=True, metadata={**_HASH, "description": "SHA-256 of all that the result depends on."})
+    engine_version = fields.String(required=True)
+    created_at = fields.String(required=True, metadata=_MOMENT)
+    finished_at = fields.String(required=True, allow_none=True, metadata=_MOMENT)
+
+
+class SimulationSchema(ArtefactSchema):
+    """A scene that was run."""
+
+    solver = fields.String(required=True)
+    duration_s = fields.Float(required=True, metadata={"description": "s of score time."})
+    trajectory_hash = fields.String(required=True, allow_none=True)
+    outcome = fields.String(required=True, allow_none=True, metadata={"description": "complete, or settled_at when it came to rest."})
+    settled_at = fields.Float(required=True, allow_none=True, metadata={"description": "s of simulated time."})
+    steps = fields.Integer(required=True, allow_none=True)
+    event_count = fields.Integer(required=True, allow_none=True)
+    sample_count = fields.Integer(required=True, allow_none=True)
+    conservation = fields.Dict(required=True, allow_none=True)
+    closed_form = fields.List(fields.Dict(), required=True)
+    warnings = fields.List(fields.String(), required=True)
+
+
+class ScoreSchema(ArtefactSchema):
+    """A score, without its notes."""
+
+    simulation_id = fields.UUID(required=True, allow_none=True)
+    duration_s = fields.Float(required=True)
+    score_hash = fields.String(required=True, allow_none=True)
+    note_count = fields.Integer(required=True, allow_none=True)
+    report = fields.Dict(required=True, allow_none=True)
+    midi_report = fields.Dict(required=True, allow_none=True)
+
+
+class RenderSchema(ArtefactSchema):
+    """A render: one sound file."""
+
+    name = fields.String(required=True)
+    format = fields.String(required=True, validate=validate.OneOf(FORMATS))
+    sample_rate = fields.Integer(required=True, metadata={"description": "Hz"})
+    bit_depth = fields.Raw(required=True, metadata={"enum": list(BIT_DEPTHS)})
+    channels = fields.Integer(required=True)
+    duration_s = fields.Float(required=True, metadata={"description": "s, without the tail."})
+    tail_s = fields.Float(required=True, allow_none=True)
+    frames = fields.Integer(required=True, allow_none=True)
+    file_bytes = fields.Integer(required=True, allow_none=True)
+    sha256 = fields.String(required=True, allow_none=True, metadata={"description": "Of the file."})
+    samples_hash = fields.String(required=True, allow_none=True, metadata={"description": "SHA-256 of the decoded samples."})
+    trajectory_hash = fields.String(required=True, allow_none=True)
+    score_hash = fields.String(required=True, allow_none=True)
+    peak_dbtp = fields.Float(required=True, allow_none=True)
+    rms_db = fields.Float(required=True, allow_none=True)
+    lufs = fields.Float(required=True, allow_none=True)
+    simulation_id = fields.UUID(required=True, allow_none=True)
+    score_id = fields.UUID(required=True, allow_none=True)
+    updated_at = fields.String(required=True, metadata=_MOMENT)
+
+
+class StartedRenderSchema(ma.Schema):
+    """A render and the job that makes it."""
+
+    audio = fields.Nested(RenderSchema, required=True)
+    job = fields.Nested(JobSchema, required=True, allow_none=True)
+
+
+class StartedSimulationSchema(ma.Schema):
+    """A simulation and the job that makes it; no job when an equal one was there."""
+
+    simulation = fields.Nested(SimulationSchema, required=True)
+    job = fields.Nested(JobSchema, required=True, allow_none=True)
+
+
+class StartedScoreSchema(ma.Schema):
+    """A score and the job that makes it; no job when an equal one was there."""
+
+    score = fields.Nested(ScoreSchema, required=True)
+    job = fields.Nested(JobSchema, required=True, allow_none=True)
+
+
+class LinkSchema(ma.Schema):
+    """A link that opens a file for a while, without a token."""
+
+    url = fields.String(required=True)
+    expires_at = fields.String(required=True, metadata=_MOMENT)
+
+
+class FileQuerySchema(BaseSchema):
+    """How a file is asked for."""
+
+    link = fields.String(validate=validate.Length(min=1, max=400), metadata={"description": "The word of a signed link."})
+
+
+class WaveformQuerySchema(BaseSchema):
+    """How fine a picture of the sound."""
+
+    points = fields.Integer(load_default=1000, validate=validate.Range(min=1, max=4096))
+
+
+class WaveformSchema(ma.Schema):
+    """The lowest and highest sample of equal stretches of a file, both channels together."""
+
+    frames = fields.Integer(required=True)
+    sample_rate = fields.Integer(required=True)
+    min = fields.List(fields.Float(), required=True)
+    max = fields.List(fields.Float(), required=True)
+
+
+class TableQuerySchema(BaseSchema):
+    """How a table is asked for."""
+
+    format = fields.String(load_default="json", validate=validate.OneOf(("json", "csv")))
+
+
+class TrajectoryQuerySchema(TableQuerySchema):
+    """Which part of a trajectory, in simulated seconds."""
+
+    from_ = fields.Float(data_key="from")
+    to = fields.Float()
+
+    @ma.validates_schema
+    def _in_order(self, data: dict[str, Any], **_: Any) -> None:
+        if "from_" in data and "to" in data and data["from_"] > data["to"]:
+            raise ma.ValidationError("Must not be before from.", "to")
+
+
+class TrajectorySchema(ma.Schema):
+    """Where the bodies are: positions (m) and velocities (m/s) as [time][body][x, y, z], at simulated times (s)."""
+
+    body_ids = fields.List(fields.String(), required=True)
+    times = fields.List(fields.Float(), required=True)
+    positions = fields.List(fields.List(fields.List(fields.Float())), required=True)
+    velocities = fields.List(fields.List(fields.List(fields.Float())), required=True)
+
+
+class RowsSchema(ma.Schema):
+    """The rows of a table."""
+
+    items = fields.List(fields.Dict(), required=True)
+
+
+class ConservationSchema(ma.Schema):
+    """How far a run is from the truth."""
+
+    conservation = fields.Dict(required=True)
+    closed_form = fields.List(fields.Dict(), required=True)
+    warnings = fields.List(fields.String(), required=True)
+
+
+class PitchSchema(BaseSchema):
+    """One pitch or ratio, in one spelling."""
+
+    hz = Real()
+    midi = Real()
+    note = fields.String(validate=validate.Length(min=1, max=20))
+    ratio = fields.Raw(
+        metadata={"anyOf": [{"type": "number"}, {"type": "string", "maxLength": 80}], "description": "3:2, 3/2, 1.5 or a number."}
+    )
+    a4_hz = Measure(HARMONY["a4_hz"], load_default=440.0)
+
+    @ma.validates_schema
+    def _exactly_one(self, data: dict[str, Any], **_: Any) -> None:
+        if sum(name in data for name in ("hz", "midi", "note", "ratio")) != 1:
+            raise ma.ValidationError("Give exactly one of hz, midi, note and ratio.", "hz")
+        ratio = data.get("ratio", 1)
+        if isinstance(ratio, bool) or not isinstance(ratio, int | float | str) or (isinstance(ratio, str) and len(ratio) > 80):
+            raise ma.ValidationError("Must be a ratio such as 3:2, 3/2 or 1.5.", "ratio")
+
+
+class SpelledPitchSchema(ma.Schema):
+    """A pitch in every spelling (hz, midi, note, cents, a4_hz), or a ratio (ratio, cents, interval, octaves, cents_off)."""
+
+    hz = fields.Float()
+    midi = fields.Float()
+    note = fields.String()
+    cents = fields.Float(required=True)
+    a4_hz = fields.Float()
+    ratio = fields.Float()
+    interval = fields.String()
+    octaves = fields.Integer()
+    cents_off = fields.Float()

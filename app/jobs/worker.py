@@ -1,0 +1,57 @@
+"""The worker process: Celery's worker, and beside it a sweep that heals what was lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import signals
+from flask import Flask
+
+from app.config import Settings
+from app.extensions import celery, db
+from app.jobs import service, tasks
+
+log = structlog.get_logger(__name__)
+_SWEEP_SECONDS = 1.0
+
+
+def main(app: Flask, processes: int = 1) -> None:
+    """Do jobs until told to end. One process does them itself; more are forked and share them."""
+    settings: Settings = app.config["SETTINGS"]
+    _keep_compiled_code(settings)
+
+    def start_afresh(**_: Any) -> None:
+        """A forked child must not speak on its parent's database connections."""
+        with app.app_context():
+            db.engine.dispose(close=False)
+
+    signals.worker_shutting_down.connect(_put_back)
+    signals.worker_process_init.connect(start_afresh, weak=False)
+    threading.Thread(target=_sweep_forever, args=(app,), daemon=True).start()
+    pool = ["-P", "solo"] if processes == 1 else ["-P", "prefork", "-c", str(processes)]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", settings.log_level.upper()]
+    celery.worker_main(["--quiet", "worker", *pool, *quiet])
+
+
+def _keep_compiled_code(settings: Settings) -> None:
+    folder = Path(settings.data_dir).resolve() / "compiled"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
+
+
+def _put_back(**_: Any) -> None:
+    tasks.stopping.set()
+
+
+def _sweep_forever(app: Flask) -> None:
+    pause = threading.Event()
+    while not pause.wait(_SWEEP_SECONDS):
+        try:
+            with app.app_context():
+                service.sweep()
+        except Exception as error:  # the next round may find the database again
+            log.warning("sweep failed", error=str(error))
