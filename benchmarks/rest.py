@@ -67,7 +67,6 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
     from app.universes.schemas import UniverseSchema
 
     from app import create_app
-    from app.auth.service import register
     from app.changes.content import columns_from
     from app.database import now
     from app.extensions import db
@@ -85,8 +84,9 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
     )
     with app.app_context():
         db.create_all()
-        entry = register("bench", "bench@example.org", SECRET)
-        owner = entry.user.id
+        body = {"username": "bench", "email": "bench@example.org", "password": SECRET}
+        person = app.test_client().post("/api/auth/register", json=body).get_json()
+        owner = UUID(person["user"]["id"])
         moment = now()
         dated = {"created_at": moment, "updated_at": moment}
         universe = UniverseSchema().load({"name": "Universe", "description": DESCRIPTION, "visibility": "public", "seed": "1"})
@@ -125,7 +125,7 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
         session.commit()
         session.connection().exec_driver_sql("ANALYZE")
         session.commit()
-        return str(entry.tokens["access_token"])
+        return str(person["access_token"])
 
 
 def fill_peer(url: str, count: int) -> str:
