@@ -1,7 +1,7 @@
 """The solvers: the roll-call, and the one way to run a scene.
 
-A solver is a module with NAME, DESCRIPTION, USES (the physics parameters that it uses), `check`, `estimate` and `solve`. Adding one is a file
-and its line in SOLVERS.
+A solver is a module with NAME, DESCRIPTION, USES (the physics parameters that it uses), `check`, `estimate` and `solve`. Adding one is a
+file and its line in SOLVERS.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ DESCRIPTION = "Points and circles in uniform gravity, exact from event to event:
 CHANGEABLE = frozenset({"gravity.x", "gravity.y", "gravity.z", "linear_damping", "restitution"})
 USES = CHANGEABLE | {"bounds", "time_scale"}
 
-CHUNK = 4096
+CHUNK = 2048
 STEPS_PER_EVENT = 20
 TOLERANCE = 1e-9
 NEGLIGIBLE_DAMPING = 1e-150
@@ -245,15 +245,20 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
 
 
 class Arithmetic(NamedTuple):
-    """A way to run the event loop: the loop, its empty queue, and how it stores floats and whole numbers."""
+    """A way to run the event loop: the loop, and how it is handed its queue, floats and whole numbers."""
 
-    run: Callable[..., int]
-    queue: Callable[[], Any]
+    run: Callable[..., tuple[int, list[Any]]]
+    queue: Callable[[list[Any]], Any]
     floats: Callable[[list[Any]], Any]
     integers: Callable[[list[Any]], Any]
+    table: Callable[[int, int], Any]
 
 
-PLAIN = Arithmetic(kernel.run, list, list, list)
+def _plain_table(rows: int, width: int) -> list[list[float]]:
+    return [[0.0] * width for _ in range(rows)]
+
+
+PLAIN = Arithmetic(kernel.run, list, list, list, _plain_table)
 _arithmetic = PLAIN
 
 
@@ -265,7 +270,9 @@ def compiled(enabled: bool) -> None:
         return
     from app.engine.physics.solvers import ballistic_compiled  # noqa: PLC0415  140 MB that the web process does without
 
-    _arithmetic = Arithmetic(ballistic_compiled.run, ballistic_compiled.queue, ballistic_compiled.floats, ballistic_compiled.integers)
+    _arithmetic = Arithmetic(
+        ballistic_compiled.run, ballistic_compiled.queue, ballistic_compiled.floats, ballistic_compiled.integers, ballistic_compiled.table
+    )
 
 
 class _Run:
@@ -311,7 +318,7 @@ class _Run:
             for axis in range(3):
                 s.contact[i][axis] = _contact(s, law, i, axis)
                 free = s.moves[i] and not s.contact[i][axis]
-                s.acceleration[i][axis] = kernel.gravity(law, axis) if free else 0.0
+                s.acceleration[i][axis] = law.gravity[axis] if free else 0.0
             kernel.write_segment(s, law, rows, i)
         self._keep(rows)
 
@@ -326,9 +333,10 @@ class _Run:
 
     def _play(self, law: kernel.Law, start: float) -> int:
         """Play one law to its end, a chunk at a time."""
-        queue, record, opening, outcome = _arithmetic.queue(), self._record(2 * CHUNK), True, kernel.FULL
+        waiting: list[Any] = []
+        record, opening, outcome = self._record(2 * CHUNK), True, kernel.FULL
         while outcome == kernel.FULL:
-            outcome = _arithmetic.run(self.state, law, queue, record, start, opening)
+            outcome, waiting = _arithmetic.run(self.state, law, _arithmetic.queue(waiting), record, start, opening)
             opening = False
             self._keep(record)
             if self.found > self.limit or self.steps > STEPS_PER_EVENT * self.limit:
@@ -336,13 +344,13 @@ class _Run:
                     f"More than {self.limit} events happen in the scene; shorten duration_s or lower time_scale.", "duration_s"
                 )
             if outcome == kernel.FULL:
-                self.progress(min(queue[0][0] / self.end, 1.0) if len(queue) else 0.0)
+                self.progress(min(waiting[0][0] / self.end, 1.0) if waiting else 1.0)
         return outcome
 
     def _record(self, segments: int) -> kernel.Record:
         return kernel.Record(
-            _arithmetic.floats([[0.0] * kernel.EVENT_WIDTH for _ in range(CHUNK)]),
-            _arithmetic.floats([[0.0] * kernel.SEGMENT_WIDTH for _ in range(segments)]),
+            _arithmetic.table(CHUNK, kernel.EVENT_WIDTH),
+            _arithmetic.table(segments, kernel.SEGMENT_WIDTH),
             _arithmetic.integers([0, 0, 0]),
         )
 
@@ -380,7 +388,7 @@ class _Run:
 
 def _contact(s: kernel.State, law: kernel.Law, i: int, axis: int) -> int:
     """The side on which gravity presses a body at rest against a bound: -1, 1, or 0 where it does not lie on one."""
-    pull, x, v = kernel.gravity(law, axis), s.position[i][axis], s.velocity[i][axis]
+    pull, x, v = law.gravity[axis], s.position[i][axis], s.velocity[i][axis]
     if not (s.moves[i] and s.solid[i]) or v != 0.0:
         return 0
     if pull < 0.0 and x <= s.low[i][axis]:
@@ -404,18 +412,14 @@ def _laws(scene: Scene, grid: _Grid) -> list[kernel.Law]:
 
 
 def _law(values: dict[str, float], end: float, grid: _Grid) -> kernel.Law:
-    damping = values["linear_damping"]
+    damping = float(values["linear_damping"])
     return kernel.Law(
-        gravity_x=values["gravity.x"],
-        gravity_y=values["gravity.y"],
-        gravity_z=values["gravity.z"],
+        gravity=(float(values["gravity.x"]), float(values["gravity.y"]), float(values["gravity.z"])),
         damping=damping if damping > NEGLIGIBLE_DAMPING else 0.0,
-        restitution=values["restitution"],
+        restitution=float(values["restitution"]),
         end=end,
         size=grid.size,
-        split_x=grid.split[0],
-        split_y=grid.split[1],
-        split_z=grid.split[2],
+        split=grid.split,
     )
 
 
@@ -423,8 +427,9 @@ def _law(values: dict[str, float], end: float, grid: _Grid) -> kernel.Law:
 class _Grid:
     """Cells that bodies are found by; the grid is wrapped around, so that it covers all space.
 
-    A cell is at least two diameters wide, `split` counts the cells on each axis (1: the axis is not divided). `neighbours[c]` are the cells
-    around c, `beyond[c][side]` the one past a side (0 -x, 1 +x, 2 -y, ...), `fresh[6 c + side]` those that come into sight there; -1 fills up.
+    A cell is at least two diameters wide, `split` counts the cells on each axis (1: the axis is not divided). `neighbours[c]` are the
+    cells around c, `beyond[c][side]` the one past a side (0 -x, 1 +x, 2 -y, ...), `fresh[6 c + side]` those that come into sight there,
+    filled up with -1.
     """
 
     size: float
@@ -442,7 +447,7 @@ class _Grid:
         room = _room(scene)
         usual = 4.0 * float(np.quantile(radii, 0.9, method="higher"))
         axes = max(sum(side > 4.0 * usual for side in room), 1)
-        size = max(usual, max(room) / (2.0 * len(scene.bodies) ** (1.0 / axes)))
+        size = max(usual, max(room) / (1.5 * len(scene.bodies) ** (1.0 / axes)))
         split = tuple(math.ceil(side / size) if side > 4.0 * size else 1 for side in room)
         return cls._with(size, (split[0], split[1], split[2]))
 
@@ -454,18 +459,19 @@ class _Grid:
         def index(x: int, y: int, z: int) -> int:
             return (x % split[0] * split[1] + y % split[1]) * split[2] + z % split[2]
 
-        def around(cell: tuple[int, ...], steps: list[tuple[int, ...]]) -> list[int]:
+        def around(cell: tuple[int, ...], steps: Sequence[tuple[int, ...]]) -> list[int]:
             return [index(cell[0] + x, cell[1] + y, cell[2] + z) for x, y, z in itertools.product(*steps)]
 
-        beyond, fresh = [], []
+        beyond: list[list[int]] = []
+        fresh: list[list[int]] = []
         for cell in cells:
             sides = [[(side,) if axis == q else (0,) for axis in range(3)] for q in range(3) for side in (-1, 1)]
-            beyond.append([around(cell, list(steps))[0] for steps in sides])
+            beyond.append([around(cell, steps)[0] for steps in sides])
             for q, side in itertools.product(range(3), (-1, 1)):
                 steps = [(2 * side,) if axis == q else near[axis] for axis in range(3)]
                 fresh.append(around(cell, steps) if split[q] > 1 else [])
         width = max(len(row) for row in fresh) or 1
-        return cls(size, split, [around(cell, list(near)) for cell in cells], beyond, [row + [-1] * (width - len(row)) for row in fresh])
+        return cls(size, split, [around(cell, near) for cell in cells], beyond, [row + [-1] * (width - len(row)) for row in fresh])
 
     def place(self, position: tuple[float, float, float]) -> tuple[list[float], int]:
         """The numbers of the cell around a position on each axis, and its index on the wrapped grid."""

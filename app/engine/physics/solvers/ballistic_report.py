@@ -64,7 +64,7 @@ class Ledger:
 
 
 def _gravity(law: kernel.Law) -> NDArray[np.float64]:
-    return np.array([law.gravity_x, law.gravity_y, law.gravity_z])
+    return np.array(law.gravity)
 
 
 def _totals(state: kernel.State, law: kernel.Law) -> dict[str, Any]:

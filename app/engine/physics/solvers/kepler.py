@@ -1,7 +1,7 @@
 """Bodies on Keplerian orbits: position at any time in closed form, and exact moments of transit, periapsis and conjunction.
 
-The period is authoritative; axis and masses are checked against it by Kepler's third law. Orbits do not disturb each other. The orbital plane
-of inclination 0 is x-y, angles are counted from +x. The true longitude is longitude_of_node + argument_of_periapsis + true anomaly.
+The period is authoritative; axis and masses are checked against it by Kepler's third law. Orbits do not disturb each other. The orbital
+plane of inclination 0 is x-y, angles are counted from +x. The true longitude is longitude_of_node + argument_of_periapsis + true anomaly.
 
 Reference: Murray & Dermott (1999), Solar System Dynamics, chapter 2.
 """
@@ -59,7 +59,7 @@ def mean_to_eccentric(mean_anomaly: Array, eccentricity: Array | float) -> Array
 
     Notes
     -----
-    Newton's method with steps clipped to 1 rad (Danby 1988, Fundamentals of Celestial Mechanics, section 6.6), from E = M + 0.85 e sign(sin M).
+    Newton's method with steps clipped to 1 rad, from E = M + 0.85 e sign(sin M) (Danby 1988, Fundamentals of Celestial Mechanics, 6.6).
     """
     turns = np.round(mean_anomaly / TURN) * TURN
     m = mean_anomaly - turns
@@ -74,7 +74,10 @@ def mean_to_eccentric(mean_anomaly: Array, eccentricity: Array | float) -> Array
 
 
 def eccentric_to_true(eccentric_anomaly: Array, eccentricity: Array | float) -> Array:
-    """The true anomaly (rad) of an eccentric anomaly, in the same turn: nu - E = 2 atan(b sin E / (1 - b cos E)), b = e / (1 + sqrt(1 - e^2))."""
+    """The true anomaly (rad) of an eccentric anomaly, in the same turn.
+
+    nu - E = 2 atan(b sin E / (1 - b cos E)) with b = e / (1 + sqrt(1 - e^2)), which keeps its digits at every anomaly.
+    """
     b = eccentricity / (1.0 + np.sqrt(1.0 - np.square(eccentricity)))
     return eccentric_anomaly + 2.0 * np.arctan2(b * np.sin(eccentric_anomaly), 1.0 - b * np.cos(eccentric_anomaly))
 
@@ -123,7 +126,8 @@ class Ellipse:
 
     def longitude_rate(self, times: Array) -> Array:
         """The rate of the true longitude, rad/s."""
-        return TURN / self.period * (1.0 + self.e * np.cos(self.true(times))) ** 2 / (1.0 - self.e**2) ** 1.5
+        rate: Array = TURN / self.period * (1.0 + self.e * np.cos(self.true(times))) ** 2 / (1.0 - self.e**2) ** 1.5
+        return rate
 
     def relative(self, times: Array) -> tuple[Array, Array]:
         """Position (m) and velocity (m/s) seen from the parent, (T, 3) each."""
@@ -176,8 +180,8 @@ def ellipses(scene: Scene) -> list[Ellipse]:
     """
     found = [_ellipse(scene, index, body, body.orbit) for index, body in enumerate(scene.bodies) if body.orbit is not None]
     parents = {orbit.index: orbit.parent for orbit in found}
-    for index in parents:
-        seen, at = {index}, parents[index]
+    for index, parent in parents.items():
+        seen, at = {index}, parent
         while at in parents and at not in seen:
             seen.add(at)
             at = parents[at]

@@ -50,7 +50,7 @@ class Solution:
     warnings: tuple[str, ...] = ()
 
 
-def event_row(time: float, kind: str, body: int, position: Iterable[float], other: int = BOUND, value: float = 0.0) -> tuple[float, ...]:
+def event_row(time: float, kind: str, body: int, position: Iterable[float], *, other: int = BOUND, value: float = 0.0) -> tuple[float, ...]:
     """A row of an event table for an event without an impulse."""
     x, y, z = position
     return (time, float(KINDS.index(kind)), float(body), float(other), 0.0, 0.0, 0.0, x, y, z, value)
