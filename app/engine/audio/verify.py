@@ -104,7 +104,9 @@ def _checks(levels: _Levels, mix: Mix) -> list[dict[str, Any]]:
 
 
 def _reaches(sound: Sound, mix: Mix) -> bool:
-    """Whether the file goes on long enough for the note to be heard."""
+    """Whether the note can be heard: it outlasts its attack, and the file goes on long enough."""
+    if 4 * sound.envelope.attack > sound.envelope.gate:
+        return False
     return sound.start + sound.envelope.attack + _AUDIBLE_S * mix.settings.sample_rate < mix.frames
 
 
