@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -129,8 +130,9 @@ def query_of(listing: Listing, **filters: fields.Field[Any]) -> type[PageSchema]
     return made
 
 
+@cache
 def page_schema(item: type[ma.Schema] | ma.Schema) -> type[ma.Schema]:
-    """The schema of a page of some items."""
+    """The schema of a page of some items; one for each kind, so that the description names it once."""
     name = (item if isinstance(item, type) else type(item)).__name__.removesuffix("Schema")
     members = {
         "items": fields.List(fields.Nested(item), required=True),

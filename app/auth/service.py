@@ -18,6 +18,7 @@ from app.access import ANONYMOUS, Actor
 from app.auth import passwords, tokens
 from app.auth.models import LoginSession
 from app.changes.intents import op_id_of
+from app.changes.service import recall, remember
 from app.database import now
 from app.errors import Forbidden, InvalidCredentials, NotFound, TokenRevoked
 from app.extensions import db
@@ -182,16 +183,12 @@ class _Registration:
         op_id = op_id_of(self.key, ANONYMOUS)
         if op_id is None:
             return None
-        from app.changes.service import recall  # noqa: PLC0415
-
         found = recall(session, REGISTRATION, registration_owner(self.email), op_id, self._hash())
         return UUID(found["user_id"]) if found else None
 
     def remember(self, session: Session, user_id: UUID) -> None:
         op_id = op_id_of(self.key, ANONYMOUS)
         if op_id is not None:
-            from app.changes.service import remember  # noqa: PLC0415
-
             remember(session, REGISTRATION, registration_owner(self.email), op_id, self._hash(), {"user_id": str(user_id)})
 
     def _hash(self) -> str:

@@ -23,7 +23,7 @@ def everything_about(user_id: UUID) -> dict[str, Any]:
     for table in db.metadata.sorted_tables:
         for key in table.foreign_keys:
             if key.column is User.__table__.c.id:
-                found[table.name] = _rows(table, key.parent.name, user_id)
+                found[str(table.name)] = _rows(table, key.parent.name, user_id)
     found["universe_changes"] = _rows(Change.__table__, "actor_id", user_id)
     return found
 
@@ -31,7 +31,7 @@ def everything_about(user_id: UUID) -> dict[str, Any]:
 def _rows(table: Any, column: str, user_id: UUID) -> list[dict[str, Any]]:
     columns = [c for c in table.c if _is_told(table, c)]
     rows = db.session.connection().execute(select(*columns).where(table.c[column] == user_id)).mappings()
-    return [{name: timestamp(value) if hasattr(value, "isoformat") else value for name, value in row.items()} for row in rows]
+    return [{str(name): timestamp(value) if hasattr(value, "isoformat") else value for name, value in row.items()} for row in rows]
 
 
 def _is_told(table: Table, column: Any) -> bool:

@@ -11,10 +11,11 @@ from app.auth.tokens import current_actor, guard
 from app.errors import Invalid
 from app.pages import page_schema, query_of
 from app.schemas import Blueprint, Text, uuid_or_none
+from app.universes.service import hand_over_or_delete
 from app.users import service
 from app.users.export import everything_about
 from app.users.models import User
-from app.users.schemas import AccountSchema, ExportSchema, ProfileSchema, SettingsSchema, UserSchema
+from app.users.schemas import AccountSchema, ExportSchema, FarewellSchema, ProfileSchema, SettingsSchema, UserSchema
 
 bp = Blueprint("users", __name__, url_prefix="/users")
 
@@ -46,6 +47,18 @@ def change_me(fields: dict[str, Any]) -> User:
 def replace_me(fields: dict[str, Any]) -> User:
     """Say all of your account anew; a new e-mail address needs your password."""
     return _change(fields)
+
+
+@bp.delete("/me")
+@bp.doc(operationId="deleteMe")
+@guard()
+@bp.arguments(FarewellSchema)
+@bp.response(204)
+def delete_me(fields: dict[str, str]) -> None:
+    """Delete your account. Universes of yours pass to their longest-standing editor, or go with you."""
+    me = auth.check_password(current_actor().id, fields["password"])
+    hand_over_or_delete(me.id)
+    service.remove(me.id, auth.registration_owner(me.email))
 
 
 @bp.put("/me/settings")
