@@ -58,7 +58,7 @@ def parts(score: Score) -> dict[str, Part]:
     """The voices that are heard, by id: those that solo where any does, and none that is muted."""
     solo = any(voice.get("solo") for voice in score.voices)
     return {
-        str(voice["id"]): Part.of(voice, f"voices[{place}]")
+        str(voice["id"]): Part.of(voice, f"voices.{place}")
         for place, voice in enumerate(score.voices)
         if not voice.get("mute") and (voice.get("solo") or not solo)
     }

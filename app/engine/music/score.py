@@ -16,7 +16,7 @@ class Note:
 
     `midi` is the sounding pitch as a float MIDI number against the scene's a4_hz; `cents_error` = 1200 log2(sounding / physical).
     `velocity` 0 to 1, `amplitude` linear (1 = loudest), `pan` -1 to 1. `provenance` = {mapping_id, body_id, quantity, value, unit}.
-    `track` is set on continuous notes only: {"rate": values per score second, "hz"|"gain_db"|"pan"|"rate_hz": [..]} followed linearly.
+    `track` is set on continuous notes only: {"rate": values per score second, "hz"|"gain_db"|"pan": [..]} followed linearly.
     """
 
     t_s: float

@@ -233,13 +233,13 @@ def test_a_wrong_setting_is_refused_by_name(settings: dict[str, Any], field: str
 @pytest.mark.parametrize(
     ("voice", "fields", "field"),
     [
-        ({"instrument": "gong"}, {}, "voices[0].instrument"),
-        ({"parameters": {"partials": 0}}, {}, "voices[0].parameters.partials"),
-        ({"gain_db": 40}, {}, "voices[0].gain_db"),
-        ({"gain_db": "loud"}, {}, "voices[0].gain_db"),
-        ({"adsr": {"attack_s": 0.0}}, {}, "voices[0].adsr.attack_s"),
-        ({"instrument": "karplus_strong"}, {"hz": 20.0}, "voices[0].instrument"),
-        ({"instrument": "karplus_strong"}, {"track": {"rate": 200, "hz": [100.0, 200.0]}}, "voices[0].instrument"),
+        ({"instrument": "gong"}, {}, "voices.0.instrument"),
+        ({"parameters": {"partials": 0}}, {}, "voices.0.parameters.partials"),
+        ({"gain_db": 40}, {}, "voices.0.gain_db"),
+        ({"gain_db": "loud"}, {}, "voices.0.gain_db"),
+        ({"adsr": {"attack_s": 0.0}}, {}, "voices.0.adsr.attack_s"),
+        ({"instrument": "karplus_strong"}, {"hz": 20.0}, "voices.0.instrument"),
+        ({"instrument": "karplus_strong"}, {"track": {"rate": 200, "hz": [100.0, 200.0]}}, "voices.0.instrument"),
     ],
 )
 def test_what_cannot_be_played_is_refused_by_name(
