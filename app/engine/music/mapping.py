@@ -308,7 +308,7 @@ class _Builder:
         for body, column in zip(bodies, rates, strict=True):
             struck = strike_times(column, TRACK_RATE, end)
             at = moments(struck * self.scene.physics.time_scale, [body])
-            found += self._strokes([rule for rule in group if rule is not rate], at, np.diff(np.append(struck, end)))
+            found += self._strokes(group, at, np.diff(np.append(struck, end)))
         return found
 
     def _note(self, stroke: Stroke, tuned: TunedVoice, tracks: Mapping[str, Floats] | None) -> Note:

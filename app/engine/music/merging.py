@@ -41,34 +41,27 @@ def merged(strokes: Iterable[Stroke], sounding: Callable[[float], float], most_p
     """The strokes of one voice that are kept, in order of time and pitch, and how many were merged into them.
 
     A stroke closer than 1/n after the last kept one is merged into it: the kept one has time and pitch of the first and the
-    summed power. Strokes of several pitches at one instant are a chord; after a chord of k notes the next may follow k/n later,
-    so that a voice never has more than n notes per second.
+    summed power. Strokes of several bodies and pitches at one instant are a chord; after a chord of k notes the next may follow
+    k/n later, so that a voice never has more than n notes per second.
     """
     kept: list[Stroke] = []
     chord: list[int] = []
     count = 0
     for stroke in sorted(strokes, key=lambda one: (one.t_s, sounding(one.hz))):
-        if _joins(stroke, kept, chord, sounding, most_per_second):
-            place = _partner(stroke, kept, chord, sounding)
+        alike = next((place for place in chord if _alike(kept[place], stroke, sounding)), None)
+        since = stroke.t_s - kept[chord[0]].t_s if chord else math.inf
+        if since >= len(chord) / most_per_second - _ROUNDING:
+            chord = []
+        elif since > 0.0 or alike is not None or len(chord) + 1 > most_per_second:
+            place = chord[0] if alike is None else alike
             kept[place] = replace(kept[place], power=kept[place].power + stroke.power)
             count += 1
             continue
-        if chord and stroke.t_s > kept[chord[0]].t_s:
-            chord = []
         chord.append(len(kept))
         kept.append(stroke)
     return kept, count
 
 
-def _joins(stroke: Stroke, kept: list[Stroke], chord: list[int], sounding: Callable[[float], float], most: float) -> bool:
-    if not chord:
-        return False
-    since = stroke.t_s - kept[chord[0]].t_s
-    if since > 0.0:
-        return since < len(chord) / most - _ROUNDING
-    return len(chord) + 1 > most or any(sounding(kept[place].hz) == sounding(stroke.hz) for place in chord)
-
-
-def _partner(stroke: Stroke, kept: list[Stroke], chord: list[int], sounding: Callable[[float], float]) -> int:
-    """Which note of the chord takes the stroke: the one of its pitch, else the first."""
-    return next((place for place in chord if sounding(kept[place].hz) == sounding(stroke.hz)), chord[0])
+def _alike(one: Stroke, other: Stroke, sounding: Callable[[float], float]) -> bool:
+    """Whether two strokes would be one note of a chord: they are of one body, or sound one pitch."""
+    return one.provenance["body_id"] == other.provenance["body_id"] or sounding(one.hz) == sounding(other.hz)

@@ -10,6 +10,8 @@ from app.engine.errors import TooExpensive
 from app.engine.music.curves import Floats
 
 _MOST_STRIKES = 500_000
+# A strike due exactly at the end may come out a rounding error before it.
+_ROUNDING_S = 1e-9
 
 
 def strike_times(rates: Floats, per_second: float, end_s: float) -> Floats:
@@ -29,7 +31,7 @@ def strike_times(rates: Floats, per_second: float, end_s: float) -> Floats:
     # The root of slope/2 x^2 + rate x = missing in the form that neither a flat nor a vanishing rate upsets.
     divisor = rates[place] + np.sqrt(np.maximum(rates[place] * rates[place] + 2.0 * slope * missing, 0.0))
     times: Floats = place * step + np.divide(2.0 * missing, divisor, out=np.zeros_like(missing), where=divisor > 0.0)
-    early: Floats = times[times < end_s]
+    early: Floats = times[times < end_s - _ROUNDING_S]
     return early
 
 
@@ -38,7 +40,7 @@ def _steady(rate: float, end_s: float) -> Floats:
         return np.zeros(1)
     _check(rate * end_s)
     times = np.arange(math.ceil(rate * end_s) + 1) / rate
-    return times[times < end_s]
+    return times[times < end_s - _ROUNDING_S]
 
 
 def _check(strikes: float) -> None:
