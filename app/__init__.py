@@ -101,12 +101,14 @@ def _bind(app: Flask, settings: config.Settings) -> None:
 def _open_rooms(app: Flask) -> None:
     from app.audio.routes import ROOMS as audio  # noqa: PLC0415  rooms import the extensions bound above
     from app.auth.routes import bp as auth  # noqa: PLC0415
+    from app.changes.routes import bp as history  # noqa: PLC0415
     from app.jobs.routes import bp as jobs  # noqa: PLC0415
     from app.system.routes import bp as system  # noqa: PLC0415
+    from app.universes.routes import bp as universes  # noqa: PLC0415
     from app.users.routes import bp as users  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth, users, system, jobs, *audio):
+    for room in (auth, users, universes, history, system, jobs, *audio):
         mount(app, api, room)
     app.register_blueprint(system, name="root-system")
 

@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String, Uuid
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from app.database import Dated, Keyed, timestamp
+from app.database import Dated, Keyed, UtcDateTime, timestamp
 
 Document = dict[str, Any]
 AXES = ("x", "y", "z")
@@ -92,10 +92,10 @@ def _plain(value: Any) -> Any:
 def _stored(model: Any, column: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    kind = model.__table__.columns[column].type.python_type
-    if kind is datetime:
+    kind = model.__table__.columns[column].type
+    if isinstance(kind, UtcDateTime):
         return datetime.fromisoformat(value)
-    return UUID(value) if kind is UUID else value
+    return UUID(value) if isinstance(kind, Uuid) else value
 
 
 def entity_json(model: Any, row: Mapping[Any, Any]) -> Document:

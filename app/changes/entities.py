@@ -198,47 +198,53 @@ def _member(turn: Turn, intent: Intent) -> Applied:
     `held` says whether the person must be a member already. The owner's role passes on by a transfer alone; only a
     deleted universe may be left without one.
     """
-    alive = turn.universe["deleted_at"] is None
-    if alive and _role_of(turn, _id(intent)) == "owner" and intent.fields["role"] != "owner":
+    held = _membership(turn, _id(intent))
+    if turn.universe["deleted_at"] is None and held is not None and held.role == "owner" and intent.fields["role"] != "owner":
         raise Conflict("The owner stays; transfer the universe first.")
     return _set_role(turn, intent)
 
 
 def _set_role(turn: Turn, intent: Intent) -> Applied:
-    user_id, role, held = _id(intent), intent.fields["role"], _role_of(turn, _id(intent))
+    user_id, role, held = _id(intent), intent.fields["role"], _membership(turn, _id(intent))
     _refuse_wrong_member(intent, held)
+    before = held.role if held else None
+    if before == role:
+        return Applied(None, None, {"role": role}, held.revision if held else turn.revision - 1, user_id, noop=True)
     where = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.user_id == user_id)
-    if held == role:
-        return Applied(None, None, {"role": role}, turn.revision - 1, user_id, noop=True)
     if role is None:
         turn.session.execute(delete(_MEMBERS).where(*where))
     elif held is None:
-        _require_user(turn, user_id)
+        require_user(turn.session, user_id)
         values = {"universe_id": turn.universe_id, "user_id": user_id, "role": role, "revision": turn.revision, "created_at": turn.moment}
         turn.session.execute(insert(_MEMBERS).values(values))
     else:
         turn.session.execute(update(_MEMBERS).where(*where).values(role=role, revision=turn.revision))
-    return Applied({"role": held}, {"role": role}, {"role": role}, turn.revision, user_id)
+    return Applied({"role": before}, {"role": role}, {"role": role}, turn.revision, user_id)
 
 
-def _role_of(turn: Turn, user_id: UUID) -> str | None:
+def _membership(turn: Turn, user_id: UUID) -> Any:
     where = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.user_id == user_id)
-    found: str | None = turn.session.scalar(select(_MEMBERS.c.role).where(*where))
-    return found
+    return turn.session.execute(select(_MEMBERS.c.role, _MEMBERS.c.revision).where(*where)).first()
 
 
-def _refuse_wrong_member(intent: Intent, held: str | None) -> None:
+def _refuse_wrong_member(intent: Intent, held: Any) -> None:
     wanted = intent.fields.get("held")
     if wanted is False and held is not None:
         raise Conflict("This person is a member already.", errors={"user_id": ["Is a member already."]})
     if wanted is True and held is None:
-        raise NotFound("This person is not a member.")
+        raise (
+            Invalid(errors={"user_id": ["Is not a member."]})
+            if intent.fields["role"] == "owner"
+            else NotFound("This person is not a member.")
+        )
+    if held is not None:
+        _match(intent, held.revision)
 
 
-def _require_user(turn: Turn, user_id: UUID) -> None:
-    """Hold the user's row, so that the account cannot go before the membership is there."""
-    user = select(_USERS.c.id).where(_USERS.c.id == user_id).with_for_update(read=True, key_share=True)
-    if turn.session.scalar(user) is None:
+def require_user(session: Session, user_id: UUID | None) -> None:
+    """Hold a user's row, so that the account cannot be closed before the membership is there. Raises Invalid without one."""
+    user = select(_USERS.c.id).where(_USERS.c.id == user_id, _USERS.c.is_active).with_for_update(read=True)
+    if session.scalar(user) is None:
         raise Invalid(errors={"user_id": ["There is no such user."]})
 
 

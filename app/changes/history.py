@@ -12,12 +12,16 @@ from sqlalchemy.orm import Session
 from app.changes.content import Document, put
 from app.changes.editable import EDITABLE
 from app.changes.models import Change
+from app.database import timestamp
 from app.universes.models import Universe
+from app.users.models import User
 
 State = dict[str, Document]
 """Every entity of a universe by its path: `universe`, `members/<user>`, `scenes/<id>`, `bodies/<id>`, ..."""
 
 _LOG: Any = Change.__table__
+_USERS: Any = User.__table__
+_TOLD = select(_LOG, _USERS.c.display_name).outerjoin(_USERS, _USERS.c.id == _LOG.c.actor_id)
 
 
 class Step(NamedTuple):
@@ -100,3 +104,44 @@ def model_of(path: str) -> Any:
     if collection in ("universe", "members"):
         return Universe
     return EDITABLE[collection].model
+
+
+def page(
+    session: Session, universe_id: UUID, *, since: int, limit: int, actor: UUID | None, path: str | None
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Up to `limit` rows of the log after a revision, in order, and the revision to go on from, None after the last.
+
+    With `path` only rows about that entity, also those where it is one of several.
+    """
+    statement = _TOLD.where(_LOG.c.universe_id == universe_id, _LOG.c.revision > since).order_by(_LOG.c.revision)
+    if actor is not None:
+        statement = statement.where(_LOG.c.actor_id == actor)
+    if path is not None:
+        statement = statement.where(or_(_LOG.c.path == path, _LOG.c.path == ""))
+    found: list[dict[str, Any]] = []
+    for row in session.execute(statement.execution_options(yield_per=200)):
+        if path is not None and all(step.path != path for step in steps_of(row)):
+            continue
+        if len(found) == limit:
+            return found, found[-1]["revision"]
+        found.append(_told(row))
+    return found, None
+
+
+def _told(row: Any) -> dict[str, Any]:
+    """A row of the log as answered; somebody whose account has gone is known by id alone."""
+    actor = None if row.actor_id is None else {"id": str(row.actor_id), "display_name": row.display_name}
+    return {
+        "revision": row.revision,
+        "op": row.op,
+        "path": row.path,
+        "before": row.before,
+        "after": row.after,
+        "actor": actor,
+        "client_id": row.client_id,
+        "op_id": str(row.op_id),
+        "undo_of": row.undo_of,
+        "group": row.group,
+        "source": row.source,
+        "at": timestamp(row.created_at),
+    }

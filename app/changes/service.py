@@ -16,7 +16,7 @@ from app.access import Action, Role, require
 from app.changes import history
 from app.changes.content import Document, columns_from, document_of
 from app.changes.editable import EDITABLE
-from app.changes.entities import Applied, Turn, apply, insert_subtree, size_of, universe_json
+from app.changes.entities import Applied, Turn, apply, insert_subtree, require_user, size_of, universe_json
 from app.changes.intents import Intent
 from app.changes.models import Change, IdempotencyKey, Tombstone
 from app.database import now, timestamp
@@ -103,6 +103,7 @@ def _create_universe(intent: Intent) -> Done:
     with unit_of_work() as session:
         if (known := _created_before(session, intent, op_hash)) is not None:
             return known
+        require_user(session, intent.actor.id)
         moment = now()
         row = _universe_row(intent, moment)
         turn = Turn(session, row, 1, moment, Role.OWNER)
@@ -112,7 +113,7 @@ def _create_universe(intent: Intent) -> Done:
         )
         size = insert_subtree(turn, intent.subtree) + size_of(intent.fields)
         _refuse_large(turn, size)
-        session.execute(update(_UNIVERSES).where(_UNIVERSES.c.id == row["id"]).values(content_bytes=size))
+        session.execute(update(_UNIVERSES).where(_UNIVERSES.c.id == row["id"]).values(content_bytes=size, updated_at=moment))
         after = {**document_of(_MODEL, row), "members": {str(intent.actor.id): "owner"}, **intent.subtree}
         applied = Applied(None, after, universe_json(row), 1, row["id"])
         write_row(session, intent, op_hash, row["id"], turn, applied)

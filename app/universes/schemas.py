@@ -205,7 +205,6 @@ class CollaboratorSchema(ma.Schema):
     user = fields.Nested(PersonSchema, required=True)
     role = fields.String(required=True, validate=validate.OneOf(("owner", *GIVEN_ROLES)))
     revision = fields.Integer(required=True)
-    created_at = fields.DateTime(required=True)
 
 
 class InvitationSchema(BaseSchema):
@@ -277,23 +276,6 @@ class DocumentSchema(ma.Schema):
     universe = fields.Dict(required=True)
     physics_parameters = fields.List(fields.Dict(), required=True)
     scenes = fields.List(fields.Dict(), required=True)
-
-
-class ChangeSchema(ma.Schema):
-    """A row of the log."""
-
-    revision = fields.Integer(required=True)
-    op = fields.String(required=True)
-    path = fields.String(required=True)
-    before = fields.Dict(required=True, allow_none=True)
-    after = fields.Dict(required=True, allow_none=True)
-    actor = fields.Dict(required=True, allow_none=True, metadata={"description": "id, and display_name while there is an account."})
-    client_id = fields.String(required=True, allow_none=True)
-    op_id = fields.UUID(required=True)
-    undo_of = fields.Integer(required=True, allow_none=True)
-    group = fields.String(required=True, allow_none=True)
-    source = fields.String(required=True)
-    at = fields.DateTime(required=True)
 
 
 def seed_of(universe_id: UUID) -> str:

@@ -1,0 +1,203 @@
+"""Universes as they are read: who may, and the bytes of the answer.
+
+What a universe holds at a revision never changes, so the bytes of an answer are kept by (id, revision, form) and served
+again once a statement has told the present revision and that the caller may read it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import Response, current_app, request
+from sqlalchemy import and_, bindparam, select
+
+from app.access import Action, Actor, require
+from app.changes.content import Document, document_of, entity_json
+from app.changes.editable import EDITABLE
+from app.changes.entities import universe_json
+from app.errors import NotFound
+from app.extensions import db
+from app.universes.models import Membership, Universe
+
+Key = tuple[UUID, int, str]
+_UNIVERSES: Any = Universe.__table__
+_MEMBERS: Any = Membership.__table__
+_MODEL: Any = Universe
+
+_STANDING = (
+    select(_UNIVERSES.c.revision, _UNIVERSES.c.visibility, _UNIVERSES.c.deleted_at, _MEMBERS.c.role)
+    .outerjoin(_MEMBERS, and_(_MEMBERS.c.universe_id == _UNIVERSES.c.id, _MEMBERS.c.user_id == bindparam("user_id")))
+    .where(_UNIVERSES.c.id == bindparam("universe_id"))
+)
+_UNIVERSE = select(_UNIVERSES).where(_UNIVERSES.c.id == bindparam("universe_id"))
+_IN_SCENES = ("bodies", "constraints", "voices", "mappings")
+
+
+class Kept:
+    """Bytes by key, the least recently used thrown away once they are more than `most`."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.size = most, 0
+        self._found: OrderedDict[Key, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Key) -> bytes | None:
+        """The bytes of a key, if they are still kept."""
+        with self._lock:
+            found = self._found.get(key)
+            if found is not None:
+                self._found.move_to_end(key)
+            return found
+
+    def put(self, key: Key, text: bytes) -> None:
+        """Keep the bytes of a key."""
+        if len(text) > self.most:
+            return
+        with self._lock:
+            self.size += len(text) - len(self._found.pop(key, b""))
+            self._found[key] = text
+            while self.size > self.most:
+                self.size -= len(self._found.popitem(last=False)[1])
+
+
+def revision_for(actor: Actor, universe_id: UUID, action: Action = Action.READ) -> int:
+    """The present revision of a universe to which the actor may do this.
+
+    Raises NotFound for an unknown, deleted or invisible one, Forbidden for one where the role is too low.
+    """
+    found = db.session.connection().execute(_STANDING, {"universe_id": universe_id, "user_id": actor.id}).first()
+    if found is None:
+        raise NotFound
+    require(actor, action, visibility=found.visibility, membership=found.role, deleted=found.deleted_at is not None)
+    revision: int = found.revision
+    return revision
+
+
+def answer(actor: Actor, universe_id: UUID, form: str, build: Callable[[UUID], tuple[int, Any]]) -> Response:
+    """The response with a universe in some form, its ETag the revision; 304 to who has it already.
+
+    `build` reads the universe and answers its revision, read last, and the JSON value.
+    """
+    revision = revision_for(actor, universe_id)
+    if request.if_none_match.contains_weak(str(revision)):
+        return _tagged(Response(status=304), revision)
+    kept = _kept()
+    text = kept.get((universe_id, revision, form))
+    if text is None:
+        revision, text = _settled(universe_id, build, revision)
+        kept.put((universe_id, revision, form), text)
+    return _tagged(Response(text, content_type="application/json"), revision)
+
+
+def with_scenes(universe_id: UUID) -> tuple[int, Document]:
+    """A universe's own fields, its active parameter set, and its scenes without what they hold."""
+    active = _active_set(universe_id)
+    scenes = _scenes(universe_id)
+    row = _row(universe_id)
+    return row["revision"], {**universe_json(row), "physics_parameters": active, "scenes": scenes}
+
+
+def with_contents(universe_id: UUID) -> tuple[int, Document]:
+    """The same, with what each scene holds."""
+    active = _active_set(universe_id)
+    scenes = _scenes(universe_id)
+    held = _held(universe_id, entity_json)
+    row = _row(universe_id)
+    full = [{**scene, **held[scene["id"]]} for scene in scenes]
+    return row["revision"], {**universe_json(row), "physics_parameters": active, "scenes": full}
+
+
+def document(universe_id: UUID) -> tuple[int, Document]:
+    """The document: all that people put in, in order, without counters and times."""
+    sets = [_own(EDITABLE["physics-parameters"].model, row) for row in _rows("physics-parameters", universe_id)]
+    scenes = [_own(EDITABLE["scenes"].model, row) for row in _rows("scenes", universe_id)]
+    held = _held(universe_id, _own)
+    row = _row(universe_id)
+    full = [{**scene, **held[scene["id"]]} for scene in scenes]
+    own = {key: value for key, value in document_of(_MODEL, row).items() if key != "deleted_at"}
+    return row["revision"], {
+        "id": str(universe_id),
+        "revision": row["revision"],
+        "universe": own,
+        "physics_parameters": sets,
+        "scenes": full,
+    }
+
+
+def harmony(universe_id: UUID) -> tuple[int, Document]:
+    """A universe's harmony."""
+    row = _row(universe_id)
+    return row["revision"], row["harmony"]
+
+
+def _settled(universe_id: UUID, build: Callable[[UUID], tuple[int, Any]], revision: int) -> tuple[int, bytes]:
+    """The bytes of one revision: read again when a change was committed between the statements."""
+    while True:
+        read, value = build(universe_id)
+        if read == revision:
+            return revision, orjson.dumps(value)
+        revision = read
+
+
+def _tagged(response: Response, revision: int) -> Response:
+    response.headers["ETag"] = f'"{revision}"'
+    response.headers["X-Universe-Revision"] = str(revision)
+    return response
+
+
+def _kept() -> Kept:
+    found: Kept | None = current_app.extensions.get("kept_universes")
+    if found is None:
+        found = current_app.extensions["kept_universes"] = Kept(current_app.config["SETTINGS"].document_cache_bytes)
+    return found
+
+
+def _row(universe_id: UUID) -> Mapping[Any, Any]:
+    found = db.session.connection().execute(_UNIVERSE, {"universe_id": universe_id}).mappings().first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _statement(collection: str) -> Any:
+    kind = EDITABLE[collection]
+    order = (kind.table.c.order_key,) if kind.ordered else (kind.table.c.created_at,)
+    return select(kind.table).where(kind.table.c.universe_id == bindparam("universe_id")).order_by(*order, kind.table.c.id)
+
+
+_STATEMENTS = {collection: _statement(collection) for collection in EDITABLE}
+_SETS: Any = EDITABLE["physics-parameters"].table
+_ACTIVE = select(_SETS).where(_SETS.c.universe_id == bindparam("universe_id"), _SETS.c.scene_id.is_(None), _SETS.c.active)
+
+
+def _rows(collection: str, universe_id: UUID) -> Any:
+    return db.session.connection().execute(_STATEMENTS[collection], {"universe_id": universe_id}).mappings()
+
+
+def _active_set(universe_id: UUID) -> Document | None:
+    row = db.session.connection().execute(_ACTIVE, {"universe_id": universe_id}).mappings().first()
+    return None if row is None else entity_json(EDITABLE["physics-parameters"].model, row)
+
+
+def _scenes(universe_id: UUID) -> list[Document]:
+    model = EDITABLE["scenes"].model
+    return [{**entity_json(model, row), "position": i} for i, row in enumerate(_rows("scenes", universe_id))]
+
+
+def _held(universe_id: UUID, shown: Callable[[Any, Mapping[Any, Any]], Document]) -> defaultdict[str, dict[str, list[Document]]]:
+    """What scenes hold, by scene and collection."""
+    found: defaultdict[str, dict[str, list[Document]]] = defaultdict(lambda: {collection: [] for collection in _IN_SCENES})
+    for collection in _IN_SCENES:
+        model = EDITABLE[collection].model
+        for row in _rows(collection, universe_id):
+            found[str(row["scene_id"])][collection].append(shown(model, row))
+    return found
+
+
+def _own(model: Any, row: Mapping[Any, Any]) -> Document:
+    return {"id": str(row["id"]), **document_of(model, row)}

@@ -1,0 +1,219 @@
+"""Universes, their harmony, members and history."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import Response, request
+from sqlalchemy import bindparam, select
+
+from app.access import Action
+from app.auth.tokens import current_actor, guard
+from app.changes.entities import universe_json
+from app.changes.requests import answer_with, of_request, with_revision
+from app.changes.service import Done
+from app.pages import Listing, page_schema, query_of
+from app.schemas import Blueprint
+from app.universes import listing, reading, service
+from app.universes.models import Membership
+from app.universes.schemas import (
+    CollaboratorSchema,
+    ContentsQuerySchema,
+    DocumentSchema,
+    HarmonySchema,
+    InvitationSchema,
+    NewUniverseSchema,
+    RoleSchema,
+    ShownUniverseSchema,
+    TransferSchema,
+    UniverseSchema,
+    WholeUniverseSchema,
+)
+from app.users.models import User
+
+bp = Blueprint("universes", __name__, url_prefix="/universes", description="Universes, their harmony, members and history.")
+
+_USERS: Any = User.__table__
+_HELD: Any = Membership.__table__
+_MEMBERS = Listing(
+    select(_USERS.c.id, _USERS.c.username, _USERS.c.display_name, _USERS.c.color, _HELD.c.role, _HELD.c.revision)
+    .join(_HELD, _HELD.c.user_id == _USERS.c.id)
+    .where(_HELD.c.universe_id == bindparam("universe_id")),
+    key=_USERS.c.id,
+    sorts={"created_at": _HELD.c.created_at, "role": _HELD.c.role, "username": _USERS.c.username_folded},
+    default="created_at",
+)
+
+
+@bp.get("")
+@bp.doc(operationId="listUniverses")
+@guard(optional=True)
+@bp.arguments(listing.UniversesQuerySchema, location="query")
+@bp.response(200, page_schema(ShownUniverseSchema))
+def list_universes(query: dict[str, Any]) -> Response:
+    """The universes you may see: your own, those shared with you, public ones."""
+    page = listing.page(current_actor(), query)
+    return _json(page.answer([universe_json(row._mapping) for row in page.rows]))
+
+
+@bp.post("")
+@bp.doc(operationId="createUniverse")
+@guard()
+@bp.arguments(NewUniverseSchema)
+@bp.response(201, ShownUniverseSchema)
+def create(given: dict[str, Any]) -> Response:
+    """Make a universe; you are its owner."""
+    done = service.create(given, of_request())
+    return answer_with(done, 201, _location(done.universe_id))
+
+
+@bp.get("/<uuid:universe_id>")
+@bp.doc(operationId="getUniverse")
+@guard(optional=True)
+@bp.arguments(ContentsQuerySchema, location="query")
+@bp.response(200, WholeUniverseSchema)
+def read(query: dict[str, Any], universe_id: UUID) -> Response:
+    """A universe with its active physics parameters and its scenes; include=contents adds what they hold."""
+    if "include" in query:
+        return reading.answer(current_actor(), universe_id, "contents", reading.with_contents)
+    return reading.answer(current_actor(), universe_id, "scenes", reading.with_scenes)
+
+
+@bp.put("/<uuid:universe_id>")
+@bp.doc(operationId="replaceUniverse")
+@guard()
+@bp.arguments(UniverseSchema)
+@bp.response(200, ShownUniverseSchema)
+def replace(given: dict[str, Any], universe_id: UUID) -> Response:
+    """Set all of a universe's own fields."""
+    return answer_with(service.change(universe_id, given, of_request(), replace=True))
+
+
+@bp.patch("/<uuid:universe_id>")
+@bp.doc(operationId="changeUniverse")
+@guard()
+@bp.arguments(UniverseSchema(partial=True))
+@bp.response(200, ShownUniverseSchema)
+def change(given: dict[str, Any], universe_id: UUID) -> Response:
+    """Change some of a universe's own fields."""
+    return answer_with(service.change(universe_id, given, of_request()))
+
+
+@bp.delete("/<uuid:universe_id>")
+@bp.doc(operationId="deleteUniverse")
+@guard()
+@bp.response(204)
+def delete(universe_id: UUID) -> Response:
+    """Delete a universe; its owner can bring it back."""
+    return answer_with(service.delete(universe_id, of_request()))
+
+
+@bp.post("/<uuid:universe_id>/restore-deleted")
+@bp.doc(operationId="restoreDeletedUniverse")
+@guard()
+@bp.response(200, ShownUniverseSchema)
+def restore_deleted(universe_id: UUID) -> Response:
+    """Bring a deleted universe back."""
+    return answer_with(service.bring_back(universe_id, of_request()))
+
+
+@bp.get("/<uuid:universe_id>/harmony")
+@bp.doc(operationId="getHarmony")
+@guard(optional=True)
+@bp.response(200, HarmonySchema)
+def read_harmony(universe_id: UUID) -> Response:
+    """A universe's harmony."""
+    return reading.answer(current_actor(), universe_id, "harmony", reading.harmony)
+
+
+@bp.put("/<uuid:universe_id>/harmony")
+@bp.doc(operationId="replaceHarmony")
+@guard()
+@bp.arguments(HarmonySchema)
+@bp.response(200, HarmonySchema)
+def replace_harmony(given: dict[str, Any], universe_id: UUID) -> Response:
+    """Set a universe's harmony."""
+    done = service.change(universe_id, {"harmony": given}, of_request())
+    return _part(done, (done.entity or {})["harmony"])
+
+
+@bp.get("/<uuid:universe_id>/document")
+@bp.doc(operationId="getDocument")
+@guard(optional=True)
+@bp.response(200, DocumentSchema)
+def read_document(universe_id: UUID) -> Response:
+    """All that people put into a universe, in one document that is the same for everybody."""
+    return reading.answer(current_actor(), universe_id, "document", reading.document)
+
+
+@bp.get("/<uuid:universe_id>/collaborators")
+@bp.doc(operationId="listCollaborators")
+@guard()
+@bp.arguments(query_of(_MEMBERS), location="query")
+@bp.response(200, page_schema(CollaboratorSchema))
+def list_collaborators(query: dict[str, Any], universe_id: UUID) -> Response:
+    """The members of a universe, the longest-standing first."""
+    reading.revision_for(current_actor(), universe_id, Action.INSPECT)
+    page = _MEMBERS.page(query, {"universe_id": universe_id})
+    return _json(page.answer([service.member_json(row, row.role, row.revision) for row in page.rows]))
+
+
+@bp.post("/<uuid:universe_id>/collaborators")
+@bp.doc(operationId="addCollaborator")
+@guard()
+@bp.arguments(InvitationSchema)
+@bp.response(201, CollaboratorSchema)
+def add_collaborator(given: dict[str, Any], universe_id: UUID) -> Response:
+    """Make somebody a viewer or an editor of a universe."""
+    reading.revision_for(current_actor(), universe_id, Action.MANAGE)  # who may not invite learns nothing about accounts
+    user_id = service.person_of(given)
+    done = service.invite(universe_id, user_id, given["role"], of_request())
+    location = f"{_location(universe_id)}/collaborators/{user_id}"
+    return _part(done, service.member(user_id, given["role"], done), 201, location)
+
+
+@bp.patch("/<uuid:universe_id>/collaborators/<uuid:user_id>")
+@bp.doc(operationId="changeCollaborator")
+@guard()
+@bp.arguments(RoleSchema)
+@bp.response(200, CollaboratorSchema)
+def change_collaborator(given: dict[str, Any], universe_id: UUID, user_id: UUID) -> Response:
+    """Change a member's role."""
+    done = service.give_role(universe_id, user_id, given["role"], of_request())
+    return _part(done, service.member(user_id, given["role"], done))
+
+
+@bp.delete("/<uuid:universe_id>/collaborators/<uuid:user_id>")
+@bp.doc(operationId="removeCollaborator")
+@guard()
+@bp.response(204)
+def remove_collaborator(universe_id: UUID, user_id: UUID) -> Response:
+    """End a membership: the owner anybody's, everybody their own."""
+    return with_revision(Response(status=204), service.remove(universe_id, user_id, of_request()))
+
+
+@bp.post("/<uuid:universe_id>/transfer")
+@bp.doc(operationId="transferUniverse")
+@guard()
+@bp.arguments(TransferSchema)
+@bp.response(200, CollaboratorSchema)
+def transfer(given: dict[str, Any], universe_id: UUID) -> Response:
+    """Make another member the owner; the owner becomes an editor."""
+    done = service.transfer(universe_id, given["user_id"], of_request())
+    return _part(done, service.member(given["user_id"], "owner", done))
+
+
+def _json(value: Any) -> Response:
+    return Response(orjson.dumps(value), content_type="application/json")
+
+
+def _part(done: Done, value: Any, status: int = 200, location: str | None = None) -> Response:
+    response = Response(orjson.dumps(value), status=status, content_type="application/json")
+    response.headers["ETag"] = f'"{done.entity_revision}"'
+    return with_revision(response, done, location)
+
+
+def _location(universe_id: UUID) -> str:
+    return f"{request.path.partition('/universes')[0]}/universes/{universe_id}"
