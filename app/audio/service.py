@@ -32,6 +32,7 @@ from app.extensions import db
 from app.jobs import service as jobs
 from app.jobs.models import Job
 from app.pages import Listing
+from app.scenes import service as scenes
 from app.scenes.models import Scene
 from app.unit_of_work import after_commit, unit_of_work
 from app.universes.models import Universe
@@ -290,8 +291,6 @@ def _may_perform(session: Session, actor: Actor, scene_id: UUID) -> UUID:
 
 
 def _snapshot(order: Mapping[str, Any]) -> dict[str, Any]:
-    from app.scenes import service as scenes  # noqa: PLC0415
-
     given = {name: order[name] for name in ("duration_s", "seed") if order.get(name) is not None}
     return {**scenes.snapshot(order["scene_id"]), **given}
 
@@ -347,8 +346,9 @@ def _check_storage(session: Session, actor: Actor, size: int) -> None:
 
 
 def _owned(session: Session, actor: Actor, render_id: UUID) -> Row[Any]:
-    columns = (AudioRender.user_id, AudioRender.job_id, AudioRender.deleted_at, membership_of(actor).label("membership"))
-    query = select(*columns).join(Universe, Universe.id == AudioRender.universe_id).where(AudioRender.id == render_id, readable_by(actor))
+    columns: tuple[Any, ...] = (AudioRender.user_id, AudioRender.job_id, AudioRender.deleted_at, membership_of(actor).label("membership"))
+    query: Select[Any] = select(*columns).join(Universe, Universe.id == AudioRender.universe_id)
+    query = query.where(AudioRender.id == render_id, readable_by(actor))
     found = session.execute(query.with_for_update(of=AudioRender)).one_or_none()
     if found is None:
         raise NotFound

@@ -8,12 +8,12 @@ from queue import Empty
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import structlog
 from celery import Task
 from flask import Flask
 from kombu.exceptions import KombuError, OperationalError
 from kombu.transport import filesystem
-from kombu.utils.json import dumps, loads
 
 from app.config import Settings
 from app.extensions import celery
@@ -23,29 +23,29 @@ TASK = "jobs.run"
 _LONGEST_JOB_SECONDS = 6 * 3600
 
 
-class Channel(filesystem.Channel):  # type: ignore[misc]
+class Channel(filesystem.Channel):
     """kombu's channel of files, with messages that appear and are taken as a whole: its own can be read half-written."""
 
-    def _put(self, queue: str, payload: Any, **_: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]
         path = Path(self.data_folder_out, f"{time.time_ns():020}-{uuid4().hex}.{queue}.msg")
         draft = path.with_suffix(".draft")
-        draft.write_text(dumps(payload))
+        draft.write_bytes(orjson.dumps(payload))
         draft.rename(path)
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: Any = None) -> Any:
         for path in sorted(Path(self.data_folder_in).glob(f"*.{queue}.msg")):
             taken = path.with_suffix(".taken")
             try:
                 path.rename(taken)
             except FileNotFoundError:
                 continue  # another worker was quicker
-            message = loads(taken.read_text())
+            message = orjson.loads(taken.read_bytes())
             taken.unlink()
             return message
         raise Empty
 
 
-class Transport(filesystem.Transport):  # type: ignore[misc]
+class Transport(filesystem.Transport):
     """Messages as files in a folder, for one machine without Redis."""
 
     Channel = Channel
@@ -102,4 +102,4 @@ def _folders(settings: Settings) -> dict[str, Any]:
         "control_folder": str(folders["control"]),
         "polling_interval": 0.05,
     }
-    return {"broker_url": "filesystem://", "broker_transport": "app.jobs.queue:Transport", "broker_transport_options": options}
+    return {"broker_url": "filesystem://localhost//", "broker_transport": "app.jobs.queue:Transport", "broker_transport_options": options}

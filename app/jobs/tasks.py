@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -27,10 +28,10 @@ _BEAT_SECONDS = 0.5
 _BUSY_SECONDS = 30.0
 
 
-@celery.task(name=queue.TASK)  # type: ignore[untyped-decorator]
+@celery.task(name=queue.TASK)
 def run(job_id: str) -> None:
     """Do a job, unless another worker has it or it is done."""
-    job = insist(lambda: service.claim(UUID(job_id)))
+    job = insist(partial(service.claim, UUID(job_id)))
     if job is not None:
         g.request_id = job.request_id
         structlog.contextvars.bind_contextvars(request_id=job.request_id, job_id=job_id)
@@ -45,23 +46,25 @@ def _work(job: Any) -> None:
     try:
         with Holding(job.id, job.lease) as holding:
             outcome = job_types()[job.type].work(job.subject_id, holding.progress)
-        ended = "done" if insist(lambda: service.finish(job.id, job.lease, outcome)) else "stopped"
-        if ended == "stopped":
-            insist(lambda: service.stop(job.id, job.lease))
+        ended = "done" if insist(partial(service.finish, job.id, job.lease, outcome)) else _put_back(job)
     except Cancelled:
-        ended = "stopped"
-        insist(lambda: service.stop(job.id, job.lease))
+        ended = _put_back(job)
     except (EngineError, Problem) as error:
         ended = "failed"
-        insist(lambda error=error: service.fail(job.id, job.lease, error))
+        insist(partial(service.fail, job.id, job.lease, error))
     except Exception as error:  # whatever it is, the person who waits is told, and the worker lives on
         ended = "crashed"
         log.exception("job crashed", type=job.type, attempt=job.attempts)
-        insist(lambda error=error: service.crash(job.id, job.lease, job.attempts, error))
+        insist(partial(service.crash, job.id, job.lease, job.attempts, error))
     except BaseException:
-        service.stop(job.id, job.lease)
+        _put_back(job)
         raise
     log.info("job", type=job.type, ended=ended, attempt=job.attempts, seconds=round(time.monotonic() - began, 3))
+
+
+def _put_back(job: Any) -> str:
+    insist(partial(service.stop, job.id, job.lease))
+    return "stopped"
 
 
 class Holding:

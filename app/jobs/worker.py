@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -13,7 +11,7 @@ from flask import Flask
 
 from app.config import Settings
 from app.extensions import celery, db
-from app.jobs import service, tasks
+from app.jobs import compiling, service, tasks
 
 log = structlog.get_logger(__name__)
 _SWEEP_SECONDS = 1.0
@@ -22,29 +20,35 @@ _SWEEP_SECONDS = 1.0
 def main(app: Flask, processes: int = 1) -> None:
     """Do jobs until told to end. One process does them itself; more are forked and share them."""
     settings: Settings = app.config["SETTINGS"]
-    _keep_compiled_code(settings)
+    compiling.folder(settings.data_dir)
+    compiler = compiling.compile_aside()
+    _listen(app)
+    threading.Thread(target=_sweep_forever, args=(app,), daemon=True).start()
+    pool = ["-P", "solo"] if processes == 1 else ["-P", "prefork", "-c", str(processes)]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", settings.log_level.upper()]
+    try:
+        celery.worker_main(["--quiet", "worker", *pool, *quiet])
+    finally:
+        if compiler:
+            compiler.kill()
+            compiler.wait()
+
+
+def _listen(app: Flask) -> None:
+    def put_back(**_: Any) -> None:
+        tasks.stopping.set()
 
     def start_afresh(**_: Any) -> None:
         """A forked child must not speak on its parent's database connections."""
         with app.app_context():
             db.engine.dispose(close=False)
 
-    signals.worker_shutting_down.connect(_put_back)
+    def prepare(**_: Any) -> None:
+        compiling.use_compiled()
+
+    signals.worker_shutting_down.connect(put_back, weak=False)
     signals.worker_process_init.connect(start_afresh, weak=False)
-    threading.Thread(target=_sweep_forever, args=(app,), daemon=True).start()
-    pool = ["-P", "solo"] if processes == 1 else ["-P", "prefork", "-c", str(processes)]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", settings.log_level.upper()]
-    celery.worker_main(["--quiet", "worker", *pool, *quiet])
-
-
-def _keep_compiled_code(settings: Settings) -> None:
-    folder = Path(settings.data_dir).resolve() / "compiled"
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
-
-
-def _put_back(**_: Any) -> None:
-    tasks.stopping.set()
+    signals.task_prerun.connect(prepare, weak=False)
 
 
 def _sweep_forever(app: Flask) -> None:

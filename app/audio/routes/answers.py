@@ -65,7 +65,8 @@ def send(path: Path, *, kind: str, name: str, etag: str, sha256: str | None = No
         response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
     ranged = _one_range()
     response.headers["Accept-Ranges"] = "bytes"
-    return response.make_conditional(request if ranged else _without_range(), accept_ranges=ranged, complete_length=response.content_length)
+    response.make_conditional(request if ranged else _without_range(), accept_ranges=ranged, complete_length=response.content_length)
+    return response
 
 
 def file_name(name: str, extension: str) -> str:

@@ -211,7 +211,8 @@ def _page(query: dict[str, Any]) -> dict[str, Any]:
 def _tagged(found: dict[str, Any]) -> Response:
     response = jsonify(found)
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _of_score(render_id: UUID, name: str, kind: str, extension: str) -> Response:

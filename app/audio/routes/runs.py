@@ -153,4 +153,5 @@ def _file(score_id: UUID, name: str, kind: str, extension: str) -> Response:
 def _as_csv(text: Any, name: str) -> Response:
     response = Response(text, content_type="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename=name)
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
