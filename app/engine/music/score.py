@@ -48,7 +48,10 @@ class Score:
     mappings : the mappings used; those of the scene, or its default ones
     tempo_bpm, time_signature, a4_hz : as in the harmony
     duration_s : score seconds of the scene
-    report : {"merged": {voice_id: count}, "interval_names_changed": [...], "intervals": [{"low", "high", "cents", "name"}], "clamped", "dropped", ...}
+    report : {"name" (of the scene), "merged": {voice_id: count}, "clamped": {mapping_id: count}, "dropped": {mapping_id: count},
+        "domains": {mapping_id: [low, high]} in the source's unit, "intervals": neighbouring pitches of each voice, physical and tuned,
+        [{"voice_id", "low", "high" (Hz), "low_body_id", "high_body_id", "cents", "name", "octaves", "tuned_cents", "tuned_name",
+        "tuned_octaves"}], "interval_names_changed": the same rows with "neighbours", "markers": [{"time_s", "name"}], "warnings": [str]}
     """
 
     notes: tuple[Note, ...]
