@@ -14,10 +14,10 @@ import pytest
 import redis
 from flask import Flask
 
-from app import create_app, rate_limits
+from app import rate_limits
 from app.config import ConfigurationError
 from app.errors import RateLimited
-from app.extensions import db
+from tests.applications import applications
 
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 ADA = {"username": "ada", "email": "ada@example.org", "password": "correct horse battery"}
@@ -25,22 +25,9 @@ ADA = {"username": "ada", "email": "ada@example.org", "password": "correct horse
 
 @pytest.fixture
 def limited(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
-    """An application that limits."""
-    made: list[Flask] = []
-
-    def make(**settings: Any) -> Flask:
-        app = create_app(
-            {}, flask_env="testing", database_url=f"sqlite:///{tmp_path / 'own.db'}", data_dir=str(tmp_path), log_level="error", **settings
-        )
-        with app.app_context():
-            db.create_all()
-        made.append(app)
-        return app
-
-    yield make
-    for app in made:
-        with app.app_context():
-            db.engine.dispose()
+    """Makes an application that limits: limited(login_limit="3/5 minutes")."""
+    with applications(tmp_path) as make:
+        yield make
 
 
 @pytest.fixture

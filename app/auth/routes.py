@@ -61,8 +61,7 @@ def log_in(fields: dict[str, str]) -> Any:
 @bp.response(200, EntrySchema)
 def refresh() -> Any:
     """Trade a refresh token for a new pair of tokens; it is good once."""
-    token = bearer() or RefreshSchema().load(read_json(request))["refresh_token"]
-    return _shown(service.refresh(token))
+    return _shown(service.refresh(bearer() or _token_of_body()))
 
 
 @bp.post("/logout")
@@ -120,6 +119,14 @@ def list_sessions() -> dict[str, Any]:
 def end_session(session_id: UUID) -> None:
     """End one of your sessions."""
     service.end_session(current_actor(), session_id)
+
+
+def _token_of_body() -> str | None:
+    """The refresh token that a body holds; None without a body."""
+    if not request.get_data(cache=True):
+        return None
+    token: str = RefreshSchema().load(read_json(request))["refresh_token"]
+    return token
 
 
 def _shown(entry: service.Entry) -> dict[str, Any]:

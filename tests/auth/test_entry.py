@@ -231,6 +231,7 @@ def test_an_access_token_does_not_refresh_nor_a_refresh_token_admit(client: Flas
 @pytest.mark.parametrize("body", [{}, {"refresh_token": ""}, {"refresh_token": None}, {"refresh_token": 5}, []])
 def test_a_refresh_without_a_token_is_refused(client: FlaskClient, body: Any) -> None:
     assert client.post("/api/auth/refresh", json=body).status_code == 422
+    assert client.post("/api/auth/refresh").json["code"] == "TOKEN_INVALID"
 
 
 def test_logging_out_voids_the_sessions_tokens_at_once(person: Any, client: FlaskClient) -> None:
