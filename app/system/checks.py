@@ -12,7 +12,7 @@ from typing import Literal
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
@@ -128,5 +128,5 @@ def _scripts() -> ScriptDirectory:
 def _knows(scripts: ScriptDirectory, revision: str) -> bool:
     try:
         return scripts.get_revision(revision) is not None
-    except ResolutionError:
+    except CommandError:
         return False
