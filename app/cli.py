@@ -17,6 +17,7 @@ from app.jobs.commands import jobs, worker
 from app.system import checks
 from app.system.checks import Check, State
 from app.system.drift import drift
+from app.users.commands import users
 
 _GUESSED = {"", "password", "postgres", "secret", "changeme", "admin", "root"}
 _COLOURS: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -27,9 +28,8 @@ def register(app: Flask) -> None:
     """Give an application its commands."""
     group: Any = app.cli.commands["db"]
     group.add_command(verify)
-    app.cli.add_command(doctor)
-    app.cli.add_command(worker)
-    app.cli.add_command(jobs)
+    for command in (doctor, jobs, users, worker):
+        app.cli.add_command(command)
 
 
 @click.command()

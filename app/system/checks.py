@@ -20,9 +20,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.config import Settings
 from app.extensions import db
+from app.jobs.service import backlog
 
 State = Literal["ok", "warn", "fail"]
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_JOBS_MAY_WAIT_SECONDS = 15.0
 _CLOCKS_APART_SECONDS = 5.0
 
 
@@ -38,7 +40,10 @@ class Check:
 def readiness() -> list[Check]:
     """The checks of /ready: a failed one means that requests would fail, a warning that some work waits."""
     reached = database()
-    return [reached, *([migrations()] if reached.state == "ok" else []), storage()]
+    if reached.state != "ok":
+        return [reached, storage()]
+    schema = migrations()
+    return [reached, schema, *([work()] if schema.state == "ok" else []), storage()]
 
 
 def database() -> Check:
@@ -68,6 +73,14 @@ def storage() -> Check:
     except OSError as error:
         return Check("storage", "fail", f"The storage folder cannot be written: {error.strerror}.")
     return Check("storage", "ok", "Files can be written.")
+
+
+def work() -> Check:
+    """Whether the queued jobs are being done."""
+    waiting = backlog()
+    if waiting["queued"] and not waiting["running"] and waiting["oldest_queued_s"] > _JOBS_MAY_WAIT_SECONDS:
+        return Check("jobs", "warn", f"{waiting['queued']} jobs wait, and no worker does any. Start `flask worker`.")
+    return Check("jobs", "ok", f"{waiting['queued']} jobs wait, {waiting['running']} are being done.")
 
 
 def clock() -> Check:
