@@ -17,6 +17,7 @@ from app.jobs.commands import jobs, worker
 from app.system import checks
 from app.system.checks import Check, State
 from app.system.drift import drift
+from app.universes.commands import universes
 from app.users.commands import users
 
 _GUESSED = {"", "password", "postgres", "secret", "changeme", "admin", "root"}
@@ -28,7 +29,7 @@ def register(app: Flask) -> None:
     """Give an application its commands."""
     group: Any = app.cli.commands["db"]
     group.add_command(verify)
-    for command in (doctor, jobs, users, worker):
+    for command in (doctor, jobs, universes, users, worker):
         app.cli.add_command(command)
 
 

@@ -129,6 +129,11 @@ def document(universe_id: UUID) -> tuple[int, Document]:
     }
 
 
+def document_now(universe_id: UUID) -> bytes:
+    """The document, as of one revision, in JSON. Raises NotFound."""
+    return _settled(universe_id, document, _row(universe_id)["revision"])[1]
+
+
 def harmony(universe_id: UUID) -> tuple[int, Document]:
     """A universe's harmony."""
     row = _row(universe_id)
@@ -137,11 +142,9 @@ def harmony(universe_id: UUID) -> tuple[int, Document]:
 
 def _settled(universe_id: UUID, build: Callable[[UUID], tuple[int, Any]], revision: int) -> tuple[int, bytes]:
     """The bytes of one revision: read again when a change was committed between the statements."""
-    while True:
-        read, value = build(universe_id)
-        if read == revision:
-            return revision, orjson.dumps(value)
-        revision = read
+    while (found := build(universe_id))[0] != revision:
+        revision = found[0]
+    return revision, orjson.dumps(found[1])
 
 
 def _tagged(response: Response, revision: int) -> Response:

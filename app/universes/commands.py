@@ -1,0 +1,125 @@
+"""`flask universes ...`: what an operator does with universes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+import orjson
+from flask.cli import AppGroup, with_appcontext
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.changes import history
+from app.changes.verify import verify
+from app.errors import NotFound
+from app.extensions import db
+from app.universes import reading
+from app.universes.models import Universe
+
+universes = AppGroup("universes", help="Universes and their logs.")
+_PAGE = 100
+
+
+@universes.command("verify", help="Hold the log of a universe, or of all, against what is stored; exit 1 and name every breach.")
+@click.argument("universe_id", type=click.UUID, required=False)
+@click.option("--all", "every", is_flag=True, help="All universes, also deleted ones.")
+@with_appcontext
+def verify_universes(universe_id: UUID | None, every: bool) -> None:
+    """Check invariants I1 to I8."""
+    if (universe_id is None) != every:
+        raise click.UsageError("Give a universe's id or --all.")
+    ids = _all() if universe_id is None else [universe_id]
+    breaches = 0
+    for checked in track(ids, "Verifying", console=Console(stderr=True), disable=not sys.stderr.isatty()):
+        for sentence in _breaches(checked):
+            click.echo(f"{checked} {sentence}")
+            breaches += 1
+    click.echo(f"{len(ids)} checked, {breaches} breaches.")
+    if breaches:
+        sys.exit(1)
+
+
+@universes.command("log", help="Show the log of a universe.")
+@click.argument("universe_id", type=click.UUID)
+@click.option("--since", type=click.IntRange(min=0), default=0, show_default=True, help="Only rows after this revision.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many rows.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on each line, with what changed.")
+@with_appcontext
+def show_log(universe_id: UUID, since: int, limit: int | None, as_json: bool) -> None:
+    """The rows of a universe's log, in order."""
+    _require(universe_id)
+    if as_json:
+        for row in _rows(universe_id, since, limit):
+            click.echo(orjson.dumps(row))
+        return
+    table = Table("revision", "at", "actor", "op", "path", "properties", box=None)
+    for row in _rows(universe_id, since, limit):
+        actor = row["actor"] or {"id": "-", "display_name": "system"}
+        table.add_row(str(row["revision"]), row["at"], actor["display_name"] or actor["id"], row["op"], row["path"], _properties(row))
+    console = Console()
+    (console if console.is_terminal else Console(width=240)).print(table)
+
+
+@universes.command("export", help="Write a universe's document as JSON, to a file or to standard output.")
+@click.argument("universe_id", type=click.UUID)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="The file to write.")
+@with_appcontext
+def export(universe_id: UUID, output: Path | None) -> None:
+    """The universe with all its contents, as of one revision."""
+    _require(universe_id)
+    text = reading.document_now(universe_id) + b"\n"
+    if output is None:
+        sys.stdout.buffer.write(text)
+    else:
+        output.write_bytes(text)
+
+
+def _all() -> list[UUID]:
+    return list(db.session.scalars(select(Universe.id).order_by(Universe.id)))
+
+
+def _require(universe_id: UUID) -> None:
+    if db.session.scalar(select(Universe.id).where(Universe.id == universe_id)) is None:
+        raise click.ClickException(f"There is no universe {universe_id}.")
+
+
+def _breaches(universe_id: UUID) -> list[str]:
+    with _snapshot() as session:
+        try:
+            return verify(session, universe_id)
+        except NotFound:
+            raise click.ClickException(f"There is no universe {universe_id}.") from None
+
+
+@contextmanager
+def _snapshot() -> Iterator[Session]:
+    """A session that sees one moment of the database, also while the server writes."""
+    repeatable = {"isolation_level": "REPEATABLE READ"} if db.engine.dialect.name == "postgresql" else {}
+    with db.engine.connect().execution_options(**repeatable) as connection, Session(connection) as session:
+        yield session
+
+
+def _rows(universe_id: UUID, since: int, limit: int | None) -> Iterator[dict[str, Any]]:
+    left = limit
+    last: int | None = since
+    while last is not None and left != 0:
+        size = _PAGE if left is None else min(_PAGE, left)
+        rows, last = history.page(db.session(), universe_id, since=last, limit=size, actor=None, path=None)
+        left = None if left is None else left - len(rows)
+        yield from rows
+
+
+def _properties(row: dict[str, Any]) -> str:
+    """What a row changed, in a few words."""
+    if row["op"] == "batch":
+        return f"{len(row['after']['items'])} steps"
+    return "" if row["op"] in ("create", "delete") else ", ".join(row["after"])
