@@ -12,10 +12,10 @@ from marshmallow import fields, validate
 
 from app.auth import passwords
 from app.database import timestamp
+from app.engine.music.tunings import TUNINGS
 from app.schemas import BaseSchema, Flag, Text
 
 THEMES = ("system", "light", "dark")
-TUNINGS = ("equal", "just", "pythagorean", "harmonic", "resonance")
 USERNAME = r"^[A-Za-z0-9_-]{3,40}(?!\n)$"
 COLOR = r"^#[0-9a-fA-F]{6}(?!\n)$"
 
@@ -64,9 +64,9 @@ class Moment(fields.DateTime):
 class SettingsSchema(BaseSchema):
     """A person's settings."""
 
-    theme = fields.String(load_default="system", validate=validate.OneOf(THEMES))
-    notifications = Flag(load_default=True)
-    default_tuning = fields.String(load_default="equal", validate=validate.OneOf(TUNINGS))
+    theme = fields.String(load_default="system", dump_default="system", validate=validate.OneOf(THEMES))
+    notifications = Flag(load_default=True, dump_default=True)
+    default_tuning = fields.String(load_default="equal", dump_default="equal", validate=validate.OneOf(tuple(TUNINGS)))
 
 
 class ProfileSchema(BaseSchema):
@@ -87,25 +87,21 @@ class QuotaSchema(ma.Schema):
     render_seconds_per_day = fields.Integer(required=True)
 
 
+def _quota() -> dict[str, int]:
+    """The quota in force, the same for everybody."""
+    settings = current_app.config["SETTINGS"]
+    return {"storage_bytes": settings.storage_quota_bytes, "render_seconds_per_day": settings.render_quota_seconds}
+
+
 class UserSchema(ProfileSchema):
     """What people see of themselves."""
 
     email = Email(required=True)
-    settings = fields.Method("settings_of", dump_only=True)
+    settings = fields.Nested(SettingsSchema, dump_only=True)
     role = fields.String(dump_only=True)
     is_active = fields.Boolean(dump_only=True)
-    quota = fields.Method("quota_of", dump_only=True)
+    quota = fields.Nested(QuotaSchema, dump_only=True, dump_default=_quota)
     updated_at = Moment(dump_only=True)
-
-    def settings_of(self, user: Any) -> dict[str, Any]:
-        """The settings in force: those stored, and the defaults of the others."""
-        defaults: dict[str, Any] = SettingsSchema().load({})
-        return {**defaults, **user.settings}
-
-    def quota_of(self, user: Any) -> dict[str, int]:
-        """The quota in force."""
-        settings = current_app.config["SETTINGS"]
-        return {"storage_bytes": settings.storage_quota_bytes, "render_seconds_per_day": settings.render_quota_seconds}
 
 
 class AccountSchema(UserSchema):
