@@ -103,12 +103,15 @@ def _open_rooms(app: Flask) -> None:
     from app.auth.routes import bp as auth  # noqa: PLC0415
     from app.changes.routes import bp as history  # noqa: PLC0415
     from app.jobs.routes import bp as jobs  # noqa: PLC0415
+    from app.physics_parameters.routes import bp as physics  # noqa: PLC0415
+    from app.reference.routes import ROOMS as reference  # noqa: PLC0415
+    from app.scenes.routes import ROOMS as scenes  # noqa: PLC0415
     from app.system.routes import bp as system  # noqa: PLC0415
     from app.universes.routes import bp as universes  # noqa: PLC0415
     from app.users.routes import bp as users  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth, users, universes, history, system, jobs, *audio):
+    for room in (auth, users, universes, history, *scenes, physics, *reference, system, jobs, *audio):
         mount(app, api, room)
     app.register_blueprint(system, name="root-system")
 

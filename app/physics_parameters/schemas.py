@@ -11,7 +11,9 @@ from marshmallow import fields
 
 from app.changes.content import AXES
 from app.engine.catalogue import PHYSICS
+from app.engine.physics.solvers import SOLVERS
 from app.engine.quantity import Quantity, dimension_of
+from app.scenes.fields import OneOf
 from app.schemas import BaseSchema, Flag, Measure, Real, Text, VectorField
 from app.universes.schemas import Entire
 
@@ -166,3 +168,54 @@ class PhysicsParametersSchema(BaseSchema):
     revision = fields.Integer(dump_only=True)
     created_at = fields.DateTime(dump_only=True)
     updated_at = fields.DateTime(dump_only=True)
+
+
+class NewPhysicsParametersSchema(PhysicsParametersSchema):
+    """A new set, of the universe or scene that it names, or the query."""
+
+    id = fields.UUID()
+    universe_id = fields.UUID()
+    scene_id = fields.UUID(allow_none=True)
+
+
+class ScopeQuerySchema(BaseSchema):
+    """The universe, or the scene, that a set belongs to."""
+
+    universe_id = fields.UUID()
+    scene_id = fields.UUID()
+
+
+class ValidationSchema(PhysicsParametersSchema):
+    """Parameters to check, for a solver or for none in particular."""
+
+    solver = OneOf(tuple(SOLVERS))
+
+
+class ValidSchema(ma.Schema):
+    """What was found to be valid, in SI."""
+
+    valid = fields.Boolean(required=True)
+    parameters = fields.Dict(required=True)
+
+
+class InForceSchema(ma.Schema):
+    """The parameters in force, and by dotted name where each comes from: scene, universe or default."""
+
+    universe_id = fields.UUID(required=True)
+    scene_id = fields.UUID(required=True, allow_none=True)
+    values = fields.Dict(required=True)
+    origins = fields.Dict(required=True)
+
+
+class CatalogueSchema(ma.Schema):
+    """Every quantity that can be set, and every solver with the parameters that it uses."""
+
+    quantities = fields.Dict(required=True)
+    solvers = fields.List(fields.Dict(), required=True)
+
+
+class PresetsSchema(ma.Schema):
+    """Ready values with their sources."""
+
+    gravity = fields.List(fields.Dict(), required=True)
+    materials = fields.List(fields.Dict(), required=True)

@@ -18,7 +18,8 @@ from app.engine.physics.solvers import SOLVERS, kepler
 from app.errors import Conflict
 from app.physics_parameters.models import PhysicsParameters
 from app.scenes import in_force
-from app.scenes.models import Body, Constraint, Mapping as MappingRow, Scene, Voice
+from app.scenes.models import Body, Constraint, Scene, Voice
+from app.scenes.models import Mapping as MappingRow
 from app.scenes.refusals import by_engine, refused
 from app.scenes.schemas import SHAPE_SIZES
 from app.universes.rules import check_harmony, harmony_in_force

@@ -18,10 +18,10 @@ from app.changes.content import AXES
 from app.engine.audio.instruments import INSTRUMENTS
 from app.engine.catalogue import BODY, CATALOGUE, CONSTRAINT, PHYSICS
 from app.engine.music.rules import CURVES, DOMAINS, EVENTS, WITH
+from app.engine.physics.presets import MATERIALS
 from app.engine.physics.solvers import SOLVERS
 from app.engine.quantity import Quantity
 from app.scenes.fields import OneOf, Variant, name_field
-from app.scenes.materials import MATERIALS
 from app.scenes.models import CLAMPS, CONSTRAINT_KINDS, SHAPES, TARGETS
 from app.schemas import BaseSchema, Flag, Measure, Real, Text, VectorField, Whole, measure
 from app.universes.schemas import Entire, HarmonyOverrideSchema

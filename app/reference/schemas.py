@@ -1,0 +1,50 @@
+"""Requests for reference systems, and what is answered."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields
+
+from app.engine.reference import SYSTEMS
+from app.reference.service import canonical
+from app.schemas import BaseSchema, Text
+
+
+class FromReferenceSchema(BaseSchema):
+    """Which system to make a universe of, and what to call it."""
+
+    system = Text(low=1, high=40, required=True, metadata={"examples": list(SYSTEMS)})
+    name = Text(low=1, high=100)
+
+    @ma.validates("system")
+    def _known(self, value: str, **_: object) -> None:
+        if canonical(value) not in SYSTEMS:
+            raise ma.ValidationError(f"Must be one of {', '.join(SYSTEMS)}.")
+
+
+class SystemSummarySchema(ma.Schema):
+    """A system without its numbers."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    description = fields.String(required=True)
+    epoch = fields.String(required=True)
+    bodies = fields.Integer(required=True, metadata={"description": "How many."})
+
+
+class SystemsSchema(ma.Schema):
+    """All systems."""
+
+    items = fields.List(fields.Nested(SystemSummarySchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class ReferenceSystemSchema(ma.Schema):
+    """A system with each number's value, unit, epoch and source."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    description = fields.String(required=True)
+    frame = fields.String(required=True)
+    epoch = fields.String(required=True)
+    bodies = fields.List(fields.Dict(), required=True)

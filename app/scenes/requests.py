@@ -1,0 +1,97 @@
+"""What requests about scenes and their parts carry: bodies, queries and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from app.schemas import BaseSchema, Text
+
+
+class UniverseQuerySchema(BaseSchema):
+    """The universe that a new scene is for, unless the body names it."""
+
+    universe_id = fields.UUID()
+
+
+class OrderSchema(BaseSchema):
+    """All scenes of a universe, each once, in the order they shall have."""
+
+    universe_id = fields.UUID(required=True)
+    scene_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(max=1000))
+
+
+class OrderedSchema(ma.Schema):
+    """The order of a universe's scenes."""
+
+    universe_id = fields.UUID(required=True)
+    scene_ids = fields.List(fields.UUID(), required=True)
+    revision = fields.Integer(required=True)
+
+
+class CopySchema(BaseSchema):
+    """What a copy is called; without a name, after the scene."""
+
+    name = Text(low=1, high=100)
+
+
+class EffectiveSchema(ma.Schema):
+    """Every value in force in a scene, each with `from`: scene, universe or default; body, for what a body sets itself."""
+
+    scene_id = fields.UUID(required=True)
+    universe_id = fields.UUID(required=True)
+    solver = fields.String(required=True)
+    duration_s = fields.Float(required=True)
+    loop = fields.Boolean(required=True)
+    seed = fields.String(required=True)
+    physics = fields.Dict(required=True, metadata={"description": "By name: value, from, id of the set, and whether the solver uses it."})
+    harmony = fields.Dict(required=True, metadata={"description": "By name: value, from."})
+    bodies = fields.List(fields.Dict(), required=True)
+    voices = fields.List(fields.Dict(), required=True)
+    mappings = fields.List(fields.Dict(), required=True)
+
+
+def new_of(schema: type[BaseSchema], **more: fields.Field[Any]) -> type[BaseSchema]:
+    """The schema of a new entity: its own fields, an id if the caller chooses one, its neighbour in the list."""
+    return _with(schema, "New", {"id": fields.UUID(), **_neighbours(), **more})
+
+
+def patch_of(schema: type[BaseSchema]) -> type[BaseSchema]:
+    """The schema of a change: some of the fields, or a neighbour alone, which moves the entity."""
+    return _with(schema, "Placed", _neighbours())
+
+
+def _neighbours() -> dict[str, fields.Field[Any]]:
+    return {
+        "after_id": fields.UUID(load_only=True, metadata={"description": "The entity that this one comes right after."}),
+        "before_id": fields.UUID(load_only=True, metadata={"description": "The entity that this one comes right before."}),
+    }
+
+
+def _with(schema: type[BaseSchema], prefix: str, members: Mapping[str, Any]) -> type[BaseSchema]:
+    made: type[BaseSchema] = type(f"{prefix}{schema.__name__}", (schema,), {**members, "__doc__": schema.__doc__})
+    return made
+
+
+def _header(name: str, description: str, pattern: str, longest: int) -> dict[str, Any]:
+    form = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern}
+    return {"in": "header", "name": name, "schema": form, "description": description}
+
+
+_KEY = _header("Idempotency-Key", "Repeating a request with its key is safe.", "^[!-~]+$", 255)
+_CLIENT = _header("X-Client-Id", "The tab that makes the change.", "^[A-Za-z0-9._:-]+$", 64)
+_GROUP = _header("X-Edit-Group", "The gesture that the change is part of.", "^[A-Za-z0-9._:-]+$", 64)
+_IF_MATCH = {"in": "header", "name": "If-Match", "schema": {"type": "string"}, "description": "ETags; 412 when none is the present one."}
+_IF_NONE_MATCH = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}, "description": "ETags; 304 for the present one."}
+
+MAKING = [_KEY, _CLIENT, _GROUP]
+"""Headers of requests that make something."""
+
+CHANGING = [*MAKING, _IF_MATCH]
+"""Headers of requests that change something."""
+
+READING = [_IF_NONE_MATCH]
+"""Headers of requests that read one thing."""

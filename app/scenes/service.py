@@ -1,0 +1,139 @@
+"""What can be done with scenes and their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy import select
+
+from app.access import Actor
+from app.changes.content import Document, document_of
+from app.changes.editable import EDITABLE
+from app.changes.intents import Intent, new_id
+from app.changes.models import Change
+from app.changes.service import Done, commit_change
+from app.errors import Invalid
+from app.extensions import db
+from app.scenes import copies, reading, snapshots
+from app.scenes.models import Scene
+
+_LOG: Any = Change.__table__
+_NEIGHBOURS = ("after_id", "before_id")
+
+
+def snapshot(scene_id: UUID) -> Document:
+    """Everything a performance of a scene depends on, as plain JSON with every default filled in. Raises NotFound."""
+    return snapshots.snapshot(db.session(), scene_id)
+
+
+def effective(scene_id: UUID) -> Document:
+    """Every value in force in a scene and where it comes from. Raises NotFound."""
+    return snapshots.effective(db.session(), scene_id)
+
+
+def create(universe_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
+    """Add a scene to a universe; `head` holds the parts of an intent that every request carries."""
+    own, place = _placed(fields)
+    scene_id = own.pop("id", None) or new_id(head["actor"], head["op_id"])
+    return commit_change(
+        Intent(op="create", collection="scenes", universe_id=universe_id, entity_id=scene_id, fields=own, **place, **_fresh(head))
+    )
+
+
+def add(collection: str, scene_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
+    """Add a part to a scene. Raises NotFound or Gone for the scene."""
+    own, place = _placed(fields)
+    part_id = own.pop("id", None) or new_id(head["actor"], head["op_id"])
+    return commit_change(
+        Intent(
+            op="create",
+            collection=collection,
+            universe_id=reading.universe_of("scenes", scene_id),
+            entity_id=part_id,
+            fields={**own, "scene_id": scene_id},
+            **place,
+            **_fresh(head),
+        )
+    )
+
+
+def change(collection: str, entity_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
+    """Change some properties of a scene or part or, given a neighbour alone, its place in the list."""
+    own, place = _placed(fields)
+    if not any(place.values()):
+        return commit_change(Intent(op="update", collection=collection, entity_id=entity_id, fields=own, **head))
+    if own:
+        raise Invalid(errors={name: ["A move changes nothing else; send the other fields by themselves."] for name in own})
+    return commit_change(Intent(op="move", collection=collection, entity_id=entity_id, **place, **head))
+
+
+def replace(collection: str, entity_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
+    """Set all properties of a scene or part."""
+    return commit_change(Intent(op="update", collection=collection, entity_id=entity_id, fields=fields, replace=True, **head))
+
+
+def remove(collection: str, entity_id: UUID, head: Mapping[str, Any]) -> Done:
+    """Delete a scene or part, with what belongs to it."""
+    return commit_change(Intent(op="delete", collection=collection, entity_id=entity_id, **head))
+
+
+def reorder(universe_id: UUID, scene_ids: list[UUID], head: Mapping[str, Any]) -> Done:
+    """Put the scenes of a universe in an order that names each exactly once."""
+    return commit_change(Intent(op="batch", collection="scenes", universe_id=universe_id, fields={"order": scene_ids}, **_fresh(head)))
+
+
+def duplicate(scene_id: UUID, name: str | None, head: Mapping[str, Any]) -> Done:
+    """Copy a scene, with all that it holds, to the place after it; without a name the copy is called after it.
+
+    Raises NotFound. A repeated key is answered with the first copy, whatever has become of the scene since.
+    """
+    actor, op_id = head["actor"], head["op_id"]
+    copy_id = uuid4() if op_id is None else uuid5(scene_id, f"{actor.id} {op_id}")
+    universe_id = reading.universe_of("scenes", scene_id)
+    document = logged(universe_id, actor, op_id) or _copied(actor, scene_id, copy_id)
+    subtree = {collection: children for collection, children in document.items() if collection in EDITABLE}
+    fields = {key: value for key, value in document.items() if key not in EDITABLE and key != "order_key"}
+    return commit_change(
+        Intent(
+            op="create",
+            collection="scenes",
+            universe_id=universe_id,
+            entity_id=copy_id,
+            fields={**fields, "name": name} if name is not None else fields,
+            subtree=subtree,
+            after_id=scene_id,
+            **_fresh(head),
+        )
+    )
+
+
+def logged(universe_id: UUID, actor: Actor, op_id: UUID | None) -> Document | None:
+    """What the first request with this key left in the log, for requests whose content depends on the state they find."""
+    if op_id is None:
+        return None
+    mine = (_LOG.c.universe_id == universe_id, _LOG.c.actor_id == actor.id, _LOG.c.op_id == op_id)
+    found: Document | None = db.session.scalar(select(_LOG.c.after).where(*mine))
+    return found
+
+
+def _copied(actor: Actor, scene_id: UUID, copy_id: UUID) -> Document:
+    row = reading.find(actor, "scenes", scene_id)
+    document = document_of(Scene, row)
+    document["name"] = f"{document['name'][:95]} copy"
+    return {**document, **copies.contents_of(db.session(), scene_id, copy_id)}
+
+
+def _placed(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, UUID | None]]:
+    """The fields without the neighbours, and the neighbours. Raises Invalid when both are given."""
+    own = {name: value for name, value in fields.items() if name not in _NEIGHBOURS}
+    place = {name: fields.get(name) for name in _NEIGHBOURS}
+    if all(place.values()):
+        raise Invalid(errors={"before_id": ["Give after_id or before_id, not both."]})
+    return own, place
+
+
+def _fresh(head: Mapping[str, Any]) -> dict[str, Any]:
+    """The head of a request that makes something: there is nothing yet that If-Match could match."""
+    return {**head, "if_match": None}
