@@ -188,3 +188,19 @@ def test_limits_can_be_switched_off(limited: Any) -> None:
 def test_a_limit_that_cannot_be_read_is_named_at_start(limited: Any) -> None:
     with pytest.raises(ConfigurationError, match="LOGIN_LIMIT"):
         limited(login_limit="often")
+
+
+def test_keys_that_are_no_longer_used_are_forgotten(clock: Callable[[float], None]) -> None:
+    memory = rate_limits.Memory()
+    for number in range(2500):
+        assert memory.acquire_entry(f"key {number}", 1, 1)
+    clock(2)
+
+    def swept() -> bool:
+        for _ in range(1000):
+            memory.acquire_entry("the one in use", 10**6, 60)
+        return set(memory.events) == {"the one in use"}
+
+    deadline = time.monotonic() + 10  # the library empties the windows in a thread of its own
+    while not swept():
+        assert time.monotonic() < deadline
