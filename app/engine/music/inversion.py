@@ -15,7 +15,9 @@ from app.engine.music.sources import UNITS, unit_of
 from app.engine.music.tunings import resonance
 from app.engine.physics.scene import Scene
 
+# A pitch that rounding errors carried past the end of the range still belongs to it.
 _ROUNDING = 1e-9
+_AT_END = 1e-12
 
 Domain = tuple[float, float]
 
@@ -49,8 +51,8 @@ class _Inverse:
         within = (min(max(low, bottom), top), min(max(high, bottom), top))
         ends = [self.value(end) for end in within] if bottom < top else list(self.domain)
         if self.shape.clamp == "clamp":
-            ends += [self._beyond(True)] if high >= top * (1.0 - _ROUNDING) else []
-            ends += [self._beyond(False)] if low <= bottom * (1.0 + _ROUNDING) else []
+            ends += [self._beyond(True)] if high >= top - _AT_END * abs(top) else []
+            ends += [self._beyond(False)] if low <= bottom + _AT_END * abs(bottom) else []
         return min(ends), max(ends)
 
     def _beyond(self, top: bool) -> float:

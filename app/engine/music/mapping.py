@@ -139,7 +139,7 @@ class _Builder:
             "intervals": [row for voice in tuned for row in voice.intervals()],
             "interval_names_changed": [row for voice in tuned for row in voice.changed()],
             "markers": [{"time_s": marker.time_s, "name": marker.name} for marker in self.scene.markers],
-            "warnings": self.counts.warnings,
+            "warnings": [*self.counts.warnings, *(sentence for voice in tuned for sentence in voice.warnings)],
         }
 
     def _voice(self, voice_id: str) -> tuple[list[Note], TunedVoice]:
@@ -198,8 +198,6 @@ class _Builder:
 
     def _columns(self, group: Sequence[Rule], at: Occurrences) -> _Columns:
         """Every target of every occurrence, by the rules in order: of two that set one target, the later holds."""
-        if len(at) > _MOST_NOTES:
-            raise TooExpensive(f"A voice would have {len(at)} notes; the limit is {_MOST_NOTES}.", "mappings")
         targets = {name: np.full(len(at), np.nan) for name in ("pitch", "loudness", "pan", "duration", "brightness")}
         columns = _Columns(at, targets, np.full(len(at), np.nan), [None] * len(at), np.ones(len(at), dtype=np.bool_))
         for position, rule in enumerate(group):
@@ -226,6 +224,7 @@ class _Builder:
 
     def _strokes(self, group: Sequence[Rule], at: Occurrences, lengths: Floats | None = None) -> list[Stroke]:
         """A note per occurrence; `lengths` (s) are those of notes whose duration no rule sets."""
+        _check_count(len(at))
         columns = self._columns(group, at)
         usual = np.full(len(at), STROKE_S) if lengths is None else lengths
         times = at.time / self.scene.physics.time_scale
@@ -304,11 +303,12 @@ class _Builder:
         self._count(rate, values)
         rates = np.where(values.kept, values.target, 0.0).reshape(len(bodies), len(times))
         end = sounding_end(self.readings) / self.scene.physics.time_scale
+        struck = [strike_times(column, TRACK_RATE, end) for column in rates]
+        _check_count(sum(len(times) for times in struck))
         found: list[Stroke] = []
-        for body, column in zip(bodies, rates, strict=True):
-            struck = strike_times(column, TRACK_RATE, end)
-            at = moments(struck * self.scene.physics.time_scale, [body])
-            found += self._strokes(group, at, np.diff(np.append(struck, end)))
+        for body, starts in zip(bodies, struck, strict=True):
+            at = moments(starts * self.scene.physics.time_scale, [body])
+            found += self._strokes(group, at, np.diff(np.append(starts, end)))
         return found
 
     def _note(self, stroke: Stroke, tuned: TunedVoice, tracks: Mapping[str, Floats] | None) -> Note:
@@ -335,3 +335,8 @@ class _Builder:
         if "hz" in columns:
             columns["hz"] = each(self.harmony.sounding, columns["hz"])
         return {"rate": TRACK_RATE, **{name: column.tolist() for name, column in columns.items()}}
+
+
+def _check_count(notes: int) -> None:
+    if notes > _MOST_NOTES:
+        raise TooExpensive(f"A voice would strike {notes} notes; the limit is {_MOST_NOTES}.", "mappings")

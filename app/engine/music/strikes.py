@@ -6,10 +6,8 @@ import math
 
 import numpy as np
 
-from app.engine.errors import TooExpensive
 from app.engine.music.curves import Floats
 
-_MOST_STRIKES = 500_000
 # A strike due exactly at the end may come out a rounding error before it.
 _ROUNDING_S = 1e-9
 
@@ -23,7 +21,6 @@ def strike_times(rates: Floats, per_second: float, end_s: float) -> Floats:
         return _steady(float(rates[0]), end_s)
     step = 1.0 / per_second
     turns = np.concatenate(([0.0], np.cumsum(0.5 * (rates[1:] + rates[:-1]) * step)))
-    _check(turns[-1])
     whole = np.arange(math.floor(turns[-1]) + 1, dtype=np.float64)
     place = np.minimum(np.searchsorted(turns, whole, side="right") - 1, len(rates) - 2)
     slope = (rates[place + 1] - rates[place]) / step
@@ -38,11 +35,5 @@ def strike_times(rates: Floats, per_second: float, end_s: float) -> Floats:
 def _steady(rate: float, end_s: float) -> Floats:
     if rate == 0.0:
         return np.zeros(1)
-    _check(rate * end_s)
     times = np.arange(math.ceil(rate * end_s) + 1) / rate
     return times[times < end_s - _ROUNDING_S]
-
-
-def _check(strikes: float) -> None:
-    if strikes > _MOST_STRIKES:
-        raise TooExpensive(f"A rate would strike {strikes:.0f} notes; the limit is {_MOST_STRIKES}.", "mappings")

@@ -34,6 +34,14 @@ class TunedVoice:
             self._tuned[hz] = self._harmony.sounding(hz)
         return self._tuned[hz]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the lists of intervals leave out."""
+        count = len(self._by_pitch)
+        return (
+            [f"Voice {self.voice_id} has {count} pitches; intervals are listed for {_MOST_LISTED} at most."] if count > _MOST_LISTED else []
+        )
+
     def intervals(self) -> list[dict[str, Any]]:
         """Neighbouring distinct pitches: physical and tuned cents, and their names; empty past 128 pitches."""
         if len(self._by_pitch) > _MOST_LISTED:

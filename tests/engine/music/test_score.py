@@ -141,6 +141,28 @@ def test_a_voice_of_the_scene_plays_the_default_mappings():
     assert [one["id"] for one in score.voices] == ["mine"]
 
 
+def test_an_orbit_given_by_its_axis_sounds_at_its_period_by_keplers_third_law():
+    star = Body("star", "star", mass=2e30, static=True)
+    planets = [Body(name, name, mass=1e24, orbit=Orbit(axis, None)) for name, axis in (("near", 1e11), ("far", 4e11))]
+    scene = Scene("s", "s", "kepler", 4.0, False, 1, Physics(time_scale=1e7, bounds=None), (star, *planets))
+    pitch = {note.provenance["body_id"]: note.hz for note in perform(scene).notes if note.track}
+    # Period goes with axis to the power 3/2: four times the axis, eight times the period.
+    assert pitch == pytest.approx({"far": 130.81, "near": 8 * 130.81}, rel=1e-12)
+
+
+def test_without_walls_balls_are_heard_between_the_outermost_of_them():
+    scene = balls(1.0, 1.0, 1.0, physics=Physics(restitution=0.5))
+    places = {note.provenance["body_id"]: note.pan for note in perform(scene).notes}
+    assert places == {"ball0": -1.0, "ball1": 0.0, "ball2": 1.0}
+
+
+def test_more_bodies_than_degrees_start_again_from_the_lowest():
+    scene = balls(4.0, 3.0, 2.0, 1.0, harmony={"range": {"low_hz": 140.0, "high_hz": 300.0}, "scale": "whole_tone"})
+    pitch = {note.provenance["body_id"]: note.midi for note in perform(scene).notes}
+    # C3 lies below the range, so that the degrees begin at C4; D4 is the last below 300 Hz.
+    assert [pitch[f"ball{place}"] for place in range(4)] == pytest.approx([60, 62, 60, 62], abs=1e-9)
+
+
 # --- mappings -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +313,31 @@ def test_temperature_follows_linear_keyframes():
     assert track["hz"][450] == 500.0
 
 
+def test_exponential_keyframes_keep_equal_ratios():
+    frames = (Keyframe(1.0, "temperature", 100.0, "exp"), Keyframe(3.0, "temperature", 400.0, "step"))
+    domain = {"type": "explicit", "min": 0.0, "max": 1000.0}
+    given = mapping(trigger=event("marker"), source=of("temperature"), domain=domain)
+    scene = replace(balls(1.0), keyframes=frames, markers=tuple(Marker(time, "m") for time in (0.0, 1.0, 2.0, 3.0, 4.0)))
+    values = [note.provenance["value"] for note in perform(mapped(scene, given)).notes]
+    assert values == pytest.approx([293.15, 100.0, 200.0, 400.0, 400.0], rel=1e-14)
+
+
+def test_the_separation_of_two_balls_is_the_distance_of_their_centres_and_of_three_it_is_asked_for():
+    given = mapping(trigger=event("marker"), source=of("separation"))
+    scene = replace(balls(1.0, 1.0), markers=(Marker(0.0, "m"),))
+    assert perform(mapped(scene, given)).notes[0].provenance["value"] == pytest.approx(math.hypot(1.0, 0.5), rel=1e-15)
+    with pytest.raises(EngineError, match="two bodies") as refusal:
+        perform(mapped(replace(balls(1.0, 1.0, 1.0), markers=(Marker(0.0, "m"),)), given))
+    assert refusal.value.field == "source.quantity"
+
+
+def test_a_voice_of_very_many_pitches_says_that_its_intervals_are_not_listed():
+    times = tuple(Marker(0.02 * place, "m") for place in range(200))
+    score = perform(mapped(replace(balls(1.0), markers=times), mapping(trigger=event("marker"), source=of("speed"))))
+    assert score.report["intervals"] == []
+    assert "intervals" in score.report["warnings"][0]
+
+
 # --- continuous notes ---------------------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +363,20 @@ def test_continuous_levels_and_places_have_tracks_and_dropped_values_are_silent(
     assert note.track["gain_db"][lowest] == pytest.approx(-40.0 + 20.0 * (note.track["pan"][lowest] + 1.0), abs=1e-9)
 
 
+def test_a_moving_brightness_keeps_its_first_value_and_says_so():
+    given = mapping(trigger=CONTINUOUS, source=of("position.y"), target="brightness", range={"min": 0.0, "max": 1.0})
+    score = perform(mapped(balls(1.0, duration_s=1.0), given))
+    assert score.notes[0].brightness == 1.0
+    assert any("brightness" in sentence for sentence in score.report["warnings"])
+
+
+def test_a_constant_continuous_mapping_holds_its_value_without_a_track():
+    given = mapping(trigger=CONTINUOUS, source=of("mass"))
+    first, second = perform(mapped(balls(1.0, 2.0), given)).notes
+    assert (first.hz, second.hz) == (200.0, 400.0)
+    assert first.track == {"rate": 200.0}
+
+
 def test_a_rate_strikes_whenever_its_integral_passes_a_whole_number():
     domain = {"type": "explicit", "min": 0.0, "max": 10.0}
     frames = (Keyframe(0.0, "temperature", 0.0, "linear"), Keyframe(10.0, "temperature", 10.0, "step"))
@@ -325,6 +386,20 @@ def test_a_rate_strikes_whenever_its_integral_passes_a_whole_number():
     # A rate of t Hz has made t^2 / 2 turns.
     assert [note.t_s for note in notes] == pytest.approx([math.sqrt(2 * k) for k in range(18)], abs=1e-9)
     assert all(a.t_s + a.duration_s == pytest.approx(b.t_s, abs=1e-12) for a, b in pairwise(notes))
+
+
+def test_a_constant_rate_strikes_evenly_each_body_at_its_own():
+    rate = mapping(trigger=CONTINUOUS, source=of("mass"), target="rate", range={"min": 2.0, "max": 4.0})
+    notes = perform(mapped(balls(1.0, 2.0, duration_s=1.0), rate)).notes
+    assert [note.t_s for note in notes if note.provenance["body_id"] == "ball0"] == [0.0, 0.5]
+    assert [note.t_s for note in notes if note.provenance["body_id"] == "ball1"] == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_a_rate_that_would_strike_without_measure_is_refused():
+    rate = mapping(trigger=CONTINUOUS, source=of("period"), target="rate", range={"min": 200.0, "max": 200.0})
+    scene = mapped(orbits({f"{days}": days * DAY_S for days in range(10, 17)}, duration_s=600.0), rate)
+    with pytest.raises(TooExpensive, match="limit"):
+        perform(scene)
 
 
 def test_continuous_notes_end_where_the_solver_had_to_end():
@@ -359,6 +434,16 @@ def test_thresholds_fire_on_the_way_up_at_the_exact_moment():
     scene = mapped(scene, mapping(trigger=event("threshold", quantity="position.y", level=0.6), source=of("mass")))
     fall, half = math.sqrt(2 * 1.0 / 9.80665), math.sqrt(2 * 0.5 / 9.80665)
     assert [note.t_s for note in perform(scene).notes] == pytest.approx([2 * fall - half], rel=1e-12)
+
+
+def test_a_threshold_passed_in_a_collision_fires_at_the_collision():
+    # The floor gives a ball at rest in x no speed, but the ball that is hit jumps to its speed at once.
+    ready = Body("ready", "ready", "circle", {"radius": 0.1}, position=(2.0, 1.0, 0.0))
+    thrown = Body("thrown", "thrown", "circle", {"radius": 0.1}, position=(0.0, 1.0, 0.0), velocity=(1.0, 0.0, 0.0))
+    free = Physics(gravity=(0.0, 0.0, 0.0), bounds=None)
+    given = mapping(trigger=event("threshold", quantity="speed", level=0.5), source=of("mass", ["ready"]))
+    (note,) = perform(mapped(replace(balls(1.0, physics=free), bodies=(ready, thrown)), given)).notes
+    assert note.t_s == pytest.approx(1.8, rel=1e-12)
 
 
 def test_hysteresis_keeps_a_threshold_from_firing_twice_without_leaving_it():
@@ -463,6 +548,37 @@ def test_pitch_quantization_moves_to_the_scale_and_reports_the_error_of_each_not
         assert sounding.cents_error == pytest.approx(1200 * math.log2(sounding.hz / physical.hz), abs=1e-9)
         assert abs(sounding.cents_error) <= 100.0 + 1e-9
     assert free.notes[0].cents_error == 0.0
+
+
+@pytest.mark.parametrize(("tuning", "key_note"), [("equal", 261.6255653), ("just", 264.0)])
+def test_a_custom_scale_keeps_its_cents_above_the_key_note_of_the_tuning(tuning, key_note):
+    harmony = {"scale": "custom", "scale_cents": [0.0, 350.0, 702.0], "quantize_pitch": "scale", "tuning": {"type": tuning}}
+    score = perform(replace(mapped(balls(1.0, 2.0, duration_s=2.0), mapping()), harmony=harmony))
+    steps = {round(1200 * math.log2(note.hz / key_note) % 1200, 3) for note in score.notes}
+    assert steps <= {0.0, 350.0, 702.0, 1200.0}
+    assert len(steps) > 1
+
+
+def test_a_moving_pitch_steps_along_the_scale():
+    domain = {"type": "explicit", "min": 0.0, "max": 2.0}
+    scene = mapped(balls(1.0, duration_s=1.0), mapping(trigger=CONTINUOUS, source=of("position.y"), domain=domain))
+    (note,) = perform(replace(scene, harmony={"quantize_pitch": "scale", "scale": "whole_tone"})).notes
+    sounding = {round(12 * math.log2(hz / 440.0), 6) % 12 for hz in note.track["hz"]}
+    assert sounding <= {1.0, 3.0, 5.0, 7.0, 9.0, 11.0}
+
+
+def test_quantization_to_a_just_tuning_takes_its_ratios():
+    harmony = {"quantize_pitch": "tuning", "tuning": {"type": "just"}}
+    scene = replace(mapped(balls(1.0, 2.0, duration_s=1.0), mapping(trigger=CONTINUOUS, source=of("mass"))), harmony=harmony)
+    # G3 and G4 above C4 at 264 Hz, a pure fifth each.
+    assert [note.hz for note in perform(scene).notes] == pytest.approx([198.0, 396.0], rel=1e-14)
+
+
+def test_quantization_stays_within_the_range():
+    scene = mapped(balls(1.0, 2.0, duration_s=1.0), mapping(trigger=CONTINUOUS, source=of("mass")))
+    notes = perform(replace(scene, harmony={"quantize_pitch": "scale", "range": {"low_hz": 199.0, "high_hz": 390.0}})).notes
+    # The nearest degrees, G3 at 196 Hz and G4 at 392 Hz, lie outside; A3 and F4 are the next within.
+    assert [note.hz for note in notes] == pytest.approx([220.0, 349.2282], abs=5e-5)
 
 
 def test_quantization_reports_the_intervals_whose_names_it_changed():
