@@ -28,8 +28,8 @@ def simulation_hash(snapshot: Mapping[str, Any]) -> str:
 
 
 def score_hash(snapshot: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of what the notes depend on: the whole scene but its name."""
-    return _hash({name: value for name, value in snapshot.items() if name != "name"})
+    """SHA-256, in hex, of what the notes and their files depend on: the whole scene."""
+    return _hash({"scene": dict(snapshot)})
 
 
 def render_hash(snapshot: Mapping[str, Any], settings: Settings) -> str:

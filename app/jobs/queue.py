@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 import orjson
 import structlog
 from celery import Task
-from flask import Flask
-from kombu.exceptions import KombuError, OperationalError
+from flask import Flask, current_app
+from kombu import Connection
+from kombu.exceptions import KombuError
 from kombu.transport import filesystem
+from kombu.transport.virtual import BrokerState
 
 from app.config import Settings
 from app.extensions import celery
@@ -21,6 +23,7 @@ from app.extensions import celery
 log = structlog.get_logger(__name__)
 TASK = "jobs.run"
 _LONGEST_JOB_SECONDS = 6 * 3600
+_POLL_SECONDS = 0.05
 
 
 class Channel(filesystem.Channel):
@@ -50,17 +53,28 @@ class Transport(filesystem.Transport):
 
     Channel = Channel
 
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self.state = BrokerState()  # kombu's is one for the process, and forgets that folders differ
+
 
 def bind(app: Flask, settings: Settings) -> None:
-    """Give Celery the application's broker, and its tasks the application's context."""
+    """Give the application its broker, and Celery's tasks the application's context."""
 
     class ContextTask(Task):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
+    broker = app.extensions["broker"] = _redis(settings) if settings.redis_url else _folders(settings)
     celery.Task = ContextTask
     celery.conf.update(
+        broker_url=broker["hostname"],
+        broker_transport=broker.get("transport"),
+        broker_transport_options=broker["transport_options"],
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        imports=("app.jobs.tasks",),
         task_ignore_result=True,
         task_default_queue="jobs",
         task_acks_late=True,
@@ -70,36 +84,32 @@ def bind(app: Flask, settings: Settings) -> None:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        imports=("app.jobs.tasks",),
-        **(_redis(settings) if settings.redis_url else _folders(settings)),
     )
 
 
 def send(job_id: UUID) -> None:
     """Tell a worker of a job. When the broker cannot be reached the job stays queued, and the workers' sweep finds it."""
     try:
-        with celery.connection_for_write() as connection:
+        with Connection(**current_app.extensions["broker"]) as connection:
             celery.send_task(TASK, (str(job_id),), connection=connection, retry=False)
-    except (KombuError, OperationalError, OSError) as error:
+    except (KombuError, OSError) as error:
         log.warning("broker unavailable", job_id=str(job_id), error=str(error))
 
 
 def _redis(settings: Settings) -> dict[str, Any]:
     options = {"visibility_timeout": _LONGEST_JOB_SECONDS, "socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 1}
-    return {"broker_url": settings.redis_url, "broker_transport": None, "broker_transport_options": options}
+    return {"hostname": settings.redis_url, "transport_options": options}
 
 
 def _folders(settings: Settings) -> dict[str, Any]:
-    root = Path(settings.data_dir) / "queue"
-    folders = {name: root / name for name in ("messages", "control")}
-    for folder in folders.values():
+    root = Path(settings.data_dir).resolve() / "queue"
+    messages, control = root / "messages", root / "control"
+    for folder in (messages, control):
         folder.mkdir(parents=True, exist_ok=True)
     options = {
-        "data_folder_in": str(folders["messages"]),
-        "data_folder_out": str(folders["messages"]),
-        "control_folder": str(folders["control"]),
-        "polling_interval": 0.05,
+        "data_folder_in": str(messages),
+        "data_folder_out": str(messages),
+        "control_folder": str(control),
+        "polling_interval": _POLL_SECONDS,
     }
-    return {"broker_url": "filesystem://localhost//", "broker_transport": "app.jobs.queue:Transport", "broker_transport_options": options}
+    return {"hostname": "filesystem://localhost//", "transport": "app.jobs.queue:Transport", "transport_options": options}

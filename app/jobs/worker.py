@@ -11,7 +11,8 @@ from flask import Flask
 
 from app.config import Settings
 from app.extensions import celery, db
-from app.jobs import compiling, service, tasks
+from app.jobs import service, tasks
+from app.jobs.compiling import Compiled
 
 log = structlog.get_logger(__name__)
 _SWEEP_SECONDS = 1.0
@@ -20,9 +21,9 @@ _SWEEP_SECONDS = 1.0
 def main(app: Flask, processes: int = 1) -> None:
     """Do jobs until told to end. One process does them itself; more are forked and share them."""
     settings: Settings = app.config["SETTINGS"]
-    compiling.folder(settings.data_dir)
-    compiler = compiling.compile_aside()
-    _listen(app)
+    compiled = Compiled(settings.data_dir)
+    compiler = compiled.make_aside()
+    _listen(app, compiled)
     threading.Thread(target=_sweep_forever, args=(app,), daemon=True).start()
     pool = ["-P", "solo"] if processes == 1 else ["-P", "prefork", "-c", str(processes)]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", settings.log_level.upper()]
@@ -34,7 +35,7 @@ def main(app: Flask, processes: int = 1) -> None:
             compiler.wait()
 
 
-def _listen(app: Flask) -> None:
+def _listen(app: Flask, compiled: Compiled) -> None:
     def put_back(**_: Any) -> None:
         tasks.stopping.set()
 
@@ -44,7 +45,7 @@ def _listen(app: Flask) -> None:
             db.engine.dispose(close=False)
 
     def prepare(**_: Any) -> None:
-        compiling.use_compiled()
+        compiled.use()
 
     signals.worker_shutting_down.connect(put_back, weak=False)
     signals.worker_process_init.connect(start_afresh, weak=False)
