@@ -17,6 +17,26 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _LABEL = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
+def _described(name: str, description: str, **form: Any) -> dict[str, Any]:
+    return {"in": "header", "name": name, "schema": {"type": "string", **form}, "description": description}
+
+
+_IN_A_LABEL = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9._:-]+$"}
+
+MAKING = [
+    _described("Idempotency-Key", "Repeating a request with its key is safe.", minLength=1, maxLength=255, pattern="^[!-~]+$"),
+    _described("X-Client-Id", "The tab that makes the change.", **_IN_A_LABEL),
+    _described("X-Edit-Group", "The gesture that the change is part of.", **_IN_A_LABEL),
+]
+"""The headers of requests that make something, as described."""
+
+CHANGING = [*MAKING, _described("If-Match", "ETags; 412 when none is the present one.")]
+"""The headers of requests that change something."""
+
+READING = [_described("If-None-Match", "ETags; 304 for the present one.")]
+"""The headers of requests that read one thing."""
+
+
 def of_request() -> dict[str, Any]:
     """The parts of an intent that every request carries in its headers.
 

@@ -48,7 +48,10 @@ class Universe(Keyed, Dated, Base):
 
 
 class Membership(Base):
-    """Somebody's role in a universe; exactly one member is its owner."""
+    """Somebody's role in a universe; exactly one member is its owner.
+
+    An account cannot go while it has memberships: their end is told in the log first.
+    """
 
     __tablename__ = "memberships"
     __table_args__ = (
@@ -64,7 +67,7 @@ class Membership(Base):
     )
 
     universe_id: Mapped[UUID] = mapped_column(ForeignKey("universes.id", ondelete="CASCADE"), primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"), primary_key=True)
     role: Mapped[str] = mapped_column(String(10))
     revision: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now)

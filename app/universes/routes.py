@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 from app.access import Action
 from app.auth.tokens import current_actor, guard
 from app.changes.entities import universe_json
-from app.changes.requests import answer_with, of_request, with_revision
+from app.changes.requests import CHANGING, MAKING, READING, answer_with, of_request, with_revision
 from app.changes.service import Done
 from app.pages import Listing, page_schema, query_of
 from app.schemas import Blueprint
@@ -59,7 +59,7 @@ def list_universes(query: dict[str, Any]) -> Response:
 
 
 @bp.post("")
-@bp.doc(operationId="createUniverse")
+@bp.doc(operationId="createUniverse", parameters=MAKING)
 @guard()
 @bp.arguments(NewUniverseSchema)
 @bp.response(201, ShownUniverseSchema)
@@ -70,7 +70,7 @@ def create(given: dict[str, Any]) -> Response:
 
 
 @bp.get("/<uuid:universe_id>")
-@bp.doc(operationId="getUniverse")
+@bp.doc(operationId="getUniverse", parameters=READING)
 @guard(optional=True)
 @bp.arguments(ContentsQuerySchema, location="query")
 @bp.response(200, WholeUniverseSchema)
@@ -82,7 +82,7 @@ def read(query: dict[str, Any], universe_id: UUID) -> Response:
 
 
 @bp.put("/<uuid:universe_id>")
-@bp.doc(operationId="replaceUniverse")
+@bp.doc(operationId="replaceUniverse", parameters=CHANGING)
 @guard()
 @bp.arguments(UniverseSchema)
 @bp.response(200, ShownUniverseSchema)
@@ -92,7 +92,7 @@ def replace(given: dict[str, Any], universe_id: UUID) -> Response:
 
 
 @bp.patch("/<uuid:universe_id>")
-@bp.doc(operationId="changeUniverse")
+@bp.doc(operationId="changeUniverse", parameters=CHANGING)
 @guard()
 @bp.arguments(UniverseSchema(partial=True))
 @bp.response(200, ShownUniverseSchema)
@@ -102,7 +102,7 @@ def change(given: dict[str, Any], universe_id: UUID) -> Response:
 
 
 @bp.delete("/<uuid:universe_id>")
-@bp.doc(operationId="deleteUniverse")
+@bp.doc(operationId="deleteUniverse", parameters=CHANGING)
 @guard()
 @bp.response(204)
 def delete(universe_id: UUID) -> Response:
@@ -111,7 +111,7 @@ def delete(universe_id: UUID) -> Response:
 
 
 @bp.post("/<uuid:universe_id>/restore-deleted")
-@bp.doc(operationId="restoreDeletedUniverse")
+@bp.doc(operationId="restoreDeletedUniverse", parameters=MAKING)
 @guard()
 @bp.response(200, ShownUniverseSchema)
 def restore_deleted(universe_id: UUID) -> Response:
@@ -120,7 +120,7 @@ def restore_deleted(universe_id: UUID) -> Response:
 
 
 @bp.get("/<uuid:universe_id>/harmony")
-@bp.doc(operationId="getHarmony")
+@bp.doc(operationId="getHarmony", parameters=READING)
 @guard(optional=True)
 @bp.response(200, HarmonySchema)
 def read_harmony(universe_id: UUID) -> Response:
@@ -129,7 +129,7 @@ def read_harmony(universe_id: UUID) -> Response:
 
 
 @bp.put("/<uuid:universe_id>/harmony")
-@bp.doc(operationId="replaceHarmony")
+@bp.doc(operationId="replaceHarmony", parameters=CHANGING)
 @guard()
 @bp.arguments(HarmonySchema)
 @bp.response(200, HarmonySchema)
@@ -140,7 +140,7 @@ def replace_harmony(given: dict[str, Any], universe_id: UUID) -> Response:
 
 
 @bp.get("/<uuid:universe_id>/document")
-@bp.doc(operationId="getDocument")
+@bp.doc(operationId="getDocument", parameters=READING)
 @guard(optional=True)
 @bp.response(200, DocumentSchema)
 def read_document(universe_id: UUID) -> Response:
@@ -161,7 +161,7 @@ def list_collaborators(query: dict[str, Any], universe_id: UUID) -> Response:
 
 
 @bp.post("/<uuid:universe_id>/collaborators")
-@bp.doc(operationId="addCollaborator")
+@bp.doc(operationId="addCollaborator", parameters=MAKING)
 @guard()
 @bp.arguments(InvitationSchema)
 @bp.response(201, CollaboratorSchema)
@@ -175,7 +175,7 @@ def add_collaborator(given: dict[str, Any], universe_id: UUID) -> Response:
 
 
 @bp.patch("/<uuid:universe_id>/collaborators/<uuid:user_id>")
-@bp.doc(operationId="changeCollaborator")
+@bp.doc(operationId="changeCollaborator", parameters=CHANGING)
 @guard()
 @bp.arguments(RoleSchema)
 @bp.response(200, CollaboratorSchema)
@@ -186,7 +186,7 @@ def change_collaborator(given: dict[str, Any], universe_id: UUID, user_id: UUID)
 
 
 @bp.delete("/<uuid:universe_id>/collaborators/<uuid:user_id>")
-@bp.doc(operationId="removeCollaborator")
+@bp.doc(operationId="removeCollaborator", parameters=CHANGING)
 @guard()
 @bp.response(204)
 def remove_collaborator(universe_id: UUID, user_id: UUID) -> Response:
@@ -195,7 +195,7 @@ def remove_collaborator(universe_id: UUID, user_id: UUID) -> Response:
 
 
 @bp.post("/<uuid:universe_id>/transfer")
-@bp.doc(operationId="transferUniverse")
+@bp.doc(operationId="transferUniverse", parameters=MAKING)
 @guard()
 @bp.arguments(TransferSchema)
 @bp.response(200, CollaboratorSchema)

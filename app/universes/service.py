@@ -84,8 +84,7 @@ def transfer(universe_id: UUID, user_id: UUID, head: Mapping[str, Any]) -> Done:
 def hand_over_or_delete(user_id: UUID) -> None:
     """End all memberships of somebody whose account is about to go, each through the log.
 
-    Universes they own pass to the longest-standing editor; those without one are deleted. The account must be
-    disabled before, so that no membership is added meanwhile.
+    Universes they own pass to the longest-standing editor; those without one are deleted.
     """
     actor = Actor(user_id)
     for universe_id, role, deleted_at in db.session.execute(_memberships_of(user_id)).all():
