@@ -196,7 +196,7 @@ def _trigger(mapping: Mapping[str, Any], scene: Scene) -> tuple[str, Mapping[str
     if solvers and any(event in kinds for kinds in EVENTS_OF_SOLVER.values()) and event not in solvers:
         possible = [kind for kind in EVENTS if kind in (*solvers, "zero_crossing", "threshold", "marker")]
         raise Unsupported(f"The solver {scene.solver} has no {event} events; take one of {', '.join(possible)}.", "trigger.event")
-    return event, _filter(event, trigger.get("filter") or {}, scene)
+    return event, _filter(event, _object(trigger, "filter", {}, "trigger.filter"), scene)
 
 
 def _filter(event: str, given: Mapping[str, Any], scene: Scene) -> Mapping[str, Any]:
@@ -219,7 +219,7 @@ def _collision_filter(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _crossing_filter(event: str, given: Mapping[str, Any], scene: Scene) -> Mapping[str, Any]:
     name = given.get("quantity")
-    if name is None:
+    if not isinstance(name, str):
         raise EngineError(f"A {event} trigger needs a quantity.", "trigger.filter.quantity")
     if name in CONSTANT or name in EVENT_ONLY:
         raise EngineError(f"{name} does not vary in time and crosses nothing.", "trigger.filter.quantity")
@@ -251,7 +251,7 @@ def _bodies(source: Mapping[str, Any], scene: Scene) -> tuple[str, ...] | None:
     given = source.get("bodies", "all")
     if given in ("all", None):
         return None
-    if isinstance(given, str) or not given:
+    if not isinstance(given, list | tuple) or not given:
         raise EngineError("Must be all or a list of at least one body's id.", "source.bodies")
     known = {body.id for body in scene.bodies}
     chosen = tuple(str(body) for body in given)
@@ -367,12 +367,12 @@ def _needed(given: Mapping[str, Any], name: str, field: str) -> Any:
     return given[name]
 
 
-def _object(given: Mapping[str, Any], name: str, default: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+def _object(given: Mapping[str, Any], name: str, default: Mapping[str, Any] | None = None, field: str = "") -> Mapping[str, Any]:
     value = given.get(name)
     if value is None and default is not None:
         return default
     if not isinstance(value, Mapping):
-        raise EngineError("Must be an object.", name)
+        raise EngineError("Must be an object.", field or name)
     return value
 
 

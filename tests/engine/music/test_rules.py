@@ -25,6 +25,8 @@ WRONG = [
     ({"trigger": {"type": "sometimes"}}, "trigger.type", EngineError),
     ({"trigger": {"type": "event", "event": "boom"}}, "trigger.event", EngineError),
     ({"trigger": event("transit")}, "trigger.event", Unsupported),
+    ({"trigger": {"type": "event", "event": "collision", "filter": [1]}}, "trigger.filter", EngineError),
+    ({"source": of("impulse", 5)}, "source.bodies", EngineError),
     ({"trigger": event("collision", level=1.0)}, "trigger.filter.level", EngineError),
     ({"trigger": event("collision", min_impulse=-1.0)}, "trigger.filter.min_impulse", OutOfRange),
     ({"trigger": event("collision", **{"with": "wall"})}, "trigger.filter.with", EngineError),
