@@ -59,6 +59,7 @@ class Settings:
     job_attempts: int = 3
     storage_quota_bytes: int = 2_147_483_648
     render_quota_seconds: int = 36_000
+    seed_demo_password: str = ""
 
     @property
     def production(self) -> bool:

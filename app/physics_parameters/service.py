@@ -26,7 +26,7 @@ _COLLECTION = "physics-parameters"
 
 
 def create(universe_id: UUID, scene_id: UUID | None, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
-    """Add a set to a universe or, with `scene_id`, to one of its scenes; the first of its scope is active unless `active` says otherwise."""
+    """Add a set to a universe or, with `scene_id`, to a scene; the first of its scope is active unless `active` says no."""
     own = complete(fields, of_scene=scene_id is not None)
     set_id = own.pop("id", None) or new_id(head["actor"], head["op_id"])
     if "active" not in own:

@@ -36,7 +36,8 @@ def contents_of(session: Session, scene_id: UUID, copy_id: UUID) -> dict[str, li
 
 def after_what_they_need(documents: list[Document], needs: Callable[[Document], str | None]) -> list[Document]:
     """Documents in an order in which each comes after the one whose id it needs."""
-    waiting, placed, order = list(documents), {None, *()}, []
+    waiting, order = list(documents), list[Document]()
+    placed: set[str | None] = {None}
     known = {one["id"] for one in documents}
     while waiting:
         ready = [one for one in waiting if needs(one) in placed or needs(one) not in known]

@@ -14,7 +14,7 @@ from app.changes.content import AXES, document_of
 from app.engine.catalogue import PHYSICS
 from app.physics_parameters.models import PhysicsParameters
 
-Document = Mapping[str, Any]
+Row = Mapping[Any, Any] | None
 SCALARS = tuple(name for name in PHYSICS if not name.startswith("gravity."))
 FLOOR: dict[str, Any] = {"min": {"x": None, "y": 0.0, "z": None}, "max": dict.fromkeys(AXES)}
 """The default bounds: a floor at y = 0."""
@@ -49,7 +49,7 @@ def of_universe(session: Session, universe_id: UUID) -> InForce:
     return resolve(None, session.execute(select(_SETS).where(*active)).mappings().first())
 
 
-def resolve(own: Mapping[str, Any] | None, shared: Mapping[str, Any] | None) -> InForce:
+def resolve(own: Row, shared: Row) -> InForce:
     """Values in force from a scene's set and its universe's, given as rows; either may be None."""
     layers = [(name, row["id"], _flat(row)) for name, row in (("scene", own), ("universe", shared)) if row is not None]
     found: dict[str, Any] = {}
@@ -71,7 +71,7 @@ def defaults() -> dict[str, Any]:
     }
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(row: Mapping[Any, Any]) -> dict[str, Any]:
     document = document_of(PhysicsParameters, row)
     return {**document, **{f"gravity.{axis}": document["gravity"][axis] for axis in AXES}}
 

@@ -33,7 +33,7 @@ from app.scenes.requests import (
     patch_of,
 )
 from app.scenes.schemas import BodySchema, ConstraintSchema, MappingSchema, SceneSchema, VoiceSchema
-from app.schemas import BaseSchema, Blueprint, Text
+from app.schemas import BaseSchema, Blueprint, Text, read_json
 from app.universes.models import Universe
 from app.universes.reading import revision_for
 
@@ -65,6 +65,7 @@ _Page = page_schema(SceneSchema)
 _NewScene = new_of(SceneSchema)
 _NewSceneAnywhere = type("NewSceneOfSchema", (_NewScene,), {"universe_id": fields.UUID(), "__doc__": _NewScene.__doc__})
 _ScenePatch = patch_of(SceneSchema)
+_COPY_BODY = {"required": False, "content": {"application/json": {"schema": CopySchema}}}
 
 
 @bp.get("")
@@ -146,12 +147,12 @@ def delete_scene(scene_id: UUID) -> Response:
 
 
 @bp.post("/<uuid:scene_id>/duplicate")
-@bp.doc(operationId="duplicateScene", parameters=MAKING)
+@bp.doc(operationId="duplicateScene", parameters=MAKING, requestBody=_COPY_BODY)
 @guard()
-@bp.arguments(CopySchema, required=False)
 @bp.response(201, SceneSchema)
-def duplicate_scene(given: dict[str, str], scene_id: UUID) -> Response:
+def duplicate_scene(scene_id: UUID) -> Response:
     """Copy a scene with all that it holds to the place after it."""
+    given = CopySchema().load(read_json(request)) if request.get_data() else {}
     return _created(service.duplicate(scene_id, given.get("name"), of_request()))
 
 

@@ -136,7 +136,7 @@ def _check_chosen(check: Check, set_id: UUID) -> None:
         raise refused("physics_parameters_id", "Must be a set of parameters of this universe itself.")
 
 
-def _refuse_solver(row: Mapping[str, Any], solver: str) -> None:
+def _refuse_solver(row: Mapping[Any, Any], solver: str) -> None:
     values = {**row, "gravity": {axis: row[f"gravity_{axis}"] for axis in AXES}}
     name = next(_unhonoured(values, solver), None)
     if name is not None:
@@ -196,7 +196,8 @@ def _check_parents(check: Check, scene_id: UUID, named: str) -> None:
     if named not in parents and named != str(check.id):
         raise refused("orbit.parent_body_id", "There is no such body in this scene.")
     parents[str(check.id)] = named
-    at, seen = named, {str(check.id)}
+    at: str | None = named
+    seen: set[str | None] = {str(check.id)}
     while at is not None and at not in seen:
         seen.add(at)
         at = parents.get(at)

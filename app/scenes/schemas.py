@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
 from typing import Any, ClassVar
-from uuid import UUID
 
 import marshmallow as ma
 from flask import current_app
 from marshmallow import fields, validate
 
 from app.changes.content import AXES
-from app.engine.audio.instruments import INSTRUMENTS
+from app.engine.audio.instruments import INSTRUMENTS, Instrument
 from app.engine.catalogue import BODY, CATALOGUE, CONSTRAINT, PHYSICS
 from app.engine.music.rules import CURVES, DOMAINS, EVENTS, WITH
 from app.engine.physics.presets import MATERIALS
@@ -299,7 +298,7 @@ class InstrumentParameters(fields.Field[dict[str, Any]]):
 
     def _fault(self, name: str, value: Any) -> str | None:
         """What is wrong with a parameter whatever the instrument; which ones it has is known when the voice is whole."""
-        if not any(name == known.name for one in INSTRUMENTS.values() for known in (*one.quantities, *one.choices)):
+        if not any(name in _parameters_of(one) for one in INSTRUMENTS.values()):
             return "No instrument has such a parameter."
         if isinstance(value, Dictionary):
             return self._fault_of_measure(name, value)
@@ -322,6 +321,10 @@ class InstrumentParameters(fields.Field[dict[str, Any]]):
     def _plain(self, name: str, value: Any) -> Any:
         quantity = quantity_of(name)
         return Measure(quantity).deserialize(value) if quantity and isinstance(value, Dictionary) else value
+
+
+def _parameters_of(one: Instrument) -> set[str]:
+    return {quantity.name for quantity in one.quantities} | {choice.name for choice in one.choices}
 
 
 def quantity_of(parameter: str) -> Quantity | None:
@@ -390,8 +393,7 @@ class Selector(fields.Field[Any]):
             return "all"
         if not isinstance(value, list):
             raise ma.ValidationError("Must be all, or a list of ids of bodies.")
-        ids: list[UUID] = self._ids.deserialize(value)
-        return [str(one) for one in dict.fromkeys(ids)]
+        return [str(one) for one in dict.fromkeys(self._ids.deserialize(value))]
 
 
 class SourceSchema(BaseSchema):

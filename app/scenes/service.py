@@ -125,7 +125,7 @@ def _copied(actor: Actor, scene_id: UUID, copy_id: UUID) -> Document:
     return {**document, **copies.contents_of(db.session(), scene_id, copy_id)}
 
 
-def _placed(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, UUID | None]]:
+def _placed(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields without the neighbours, and the neighbours. Raises Invalid when both are given."""
     own = {name: value for name, value in fields.items() if name not in _NEIGHBOURS}
     place = {name: fields.get(name) for name in _NEIGHBOURS}
