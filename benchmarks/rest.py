@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from uuid import UUID, uuid4, uuid5
 
@@ -62,15 +63,14 @@ def database(name: str) -> Iterator[str]:
 
 def fill_product(url: str, count: int, data_dir: str) -> str:
     """Universes with an active parameter set and ten scenes each, owned by one person; that person's token."""
-    from app.physics_parameters.schemas import PhysicsParametersSchema
-    from app.scenes.schemas import SceneSchema
-    from app.universes.schemas import UniverseSchema
-
     from app import create_app
     from app.changes.content import columns_from
     from app.database import now
     from app.extensions import db
     from app.models import Membership, PhysicsParameters, Scene, Universe
+    from app.physics_parameters.service import complete
+    from app.scenes.schemas import SceneSchema
+    from app.universes.schemas import UniverseSchema
 
     app = create_app(
         {},
@@ -90,9 +90,8 @@ def fill_product(url: str, count: int, data_dir: str) -> str:
         moment = now()
         dated = {"created_at": moment, "updated_at": moment}
         universe = UniverseSchema().load({"name": "Universe", "description": DESCRIPTION, "visibility": "public", "seed": "1"})
-        physics = columns_from(
-            PhysicsParameters, {"active": True, **PhysicsParametersSchema().load({"name": "Physics"}), "scene_id": None} | {"active": True}
-        )
+        named = {"name": "Physics", "description": "", "custom": {}}
+        physics = columns_from(PhysicsParameters, {**complete({}, of_scene=False), **named, "scene_id": None, "active": True})
         scene = SceneSchema().load({"name": "Scene", "solver": "ballistic"})
         session = db.session()
         for start in range(0, count, 500):
@@ -172,6 +171,7 @@ def fill_peer(url: str, count: int) -> str:
 @contextmanager
 def server(target: str, url: str, data_dir: str, **environ: str) -> Iterator[tuple[str, int]]:
     """One gunicorn process with the eventlet worker; its base URL and pid."""
+    settings = ROOT / "gunicorn.conf.py" if target.startswith("wsgi") else HERE / "peers" / "gunicorn.conf.py"
     command = [
         sys.executable,
         "-m",
@@ -182,6 +182,8 @@ def server(target: str, url: str, data_dir: str, **environ: str) -> Iterator[tup
         "1",
         "-b",
         "127.0.0.1:0",
+        "-c",
+        str(settings),
         "--log-level",
         "info",
         "--chdir",
@@ -214,9 +216,12 @@ def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         if found := re.search(r"Listening at: (http://[\d.:]+)", log.read_text()):
-            with suppress(OSError):
+            try:
                 urlopen(found[1] + "/nothing", timeout=5).close()
+            except HTTPError:
                 return found[1]
+            except OSError:
+                pass
         time.sleep(0.1)
     sys.exit("the server did not start:\n" + log.read_text())
 
