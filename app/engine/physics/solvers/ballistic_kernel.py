@@ -469,13 +469,20 @@ def crowded(s: State, i: int, t: float) -> bool:
 
 
 def strike_bound(s: State, law: Law, record: Record, i: int, side: int, t: float) -> None:
-    """Bounce body i off a bound, or lay it on the bound when its next flight would be shorter than SHORTEST_FLIGHT."""
-    advance(s, law, i, t)
-    s.count[i] += 1
+    """Bounce body i off a bound, or lay it on the bound when its next flight would be shorter than SHORTEST_FLIGHT.
+
+    Without damping the speed comes from the height fallen: from the time it would lose the digits that the clock does not hold.
+    """
     axis, sign = side // 2, -1 if side % 2 == 0 else 1
     p, v, m = s.position[i], s.velocity[i], s.mass[i]
-    p[axis] = s.low[i][axis] if sign < 0 else s.high[i][axis]
+    plane = s.low[i][axis] if sign < 0 else s.high[i][axis]
+    square = v[axis] * v[axis] + 2.0 * s.acceleration[i][axis] * (plane - p[axis])
+    advance(s, law, i, t)
+    s.count[i] += 1
+    p[axis] = plane
     u = max(sign * v[axis], 0.0)
+    if law.damping == 0.0:
+        u = math.sqrt(max(square, 0.0))
     e = math.sqrt(s.restitution[i] * law.restitution)
     v[axis] = -sign * e * u
     impulse = (1.0 + e) * m * u
