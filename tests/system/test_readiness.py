@@ -1,0 +1,98 @@
+"""/health, /ready and /version tell the truth, and so does `flask doctor`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import app as application
+from app import create_app
+from app.database import now
+from app.engine import VERSION
+from app.extensions import db
+from app.jobs.models import Job
+from tests.databases import flask, migrated
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"  # port 1: nothing listens there
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Flask:
+    """An application on a migrated database of its own."""
+    url = f"sqlite:///{tmp_path / 'ready.db'}"
+    migrated(url)
+    return create_app({}, flask_env="testing", database_url=url, data_dir=str(tmp_path), log_level="critical")
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/", "/api/health", "/api/v1/health", "/api/v1/health/"])
+def test_health_is_answered_wherever_it_is_asked(client: FlaskClient, path: str) -> None:
+    assert (client.get(path).status_code, client.get(path).json) == (200, {"status": "ok"})
+
+
+def test_health_needs_no_database(tmp_path: Path) -> None:
+    lost = create_app({}, flask_env="testing", database_url=NOWHERE, data_dir=str(tmp_path), log_level="critical").test_client()
+    assert lost.get("/health").status_code == 200
+    answer = lost.get("/ready")
+    assert (answer.status_code, answer.json["code"]) == (503, "NOT_READY")
+    assert answer.json["errors"] == {"database": ["The database cannot be reached."]}
+
+
+def test_the_version_is_that_of_the_release(client: FlaskClient) -> None:
+    assert client.get("/version").json == {
+        "name": "Harmonic Universe",
+        "version": application.__version__,
+        "api_version": "v1",
+        "engine_version": VERSION,
+    }
+
+
+def test_a_service_with_all_it_needs_is_ready(ready: Flask) -> None:
+    answer = ready.test_client().get("/ready").json
+    assert answer["status"] == "ready"
+    assert {check["name"]: check["state"] for check in answer["checks"]} == dict.fromkeys(
+        ("database", "migrations", "jobs", "storage"), "ok"
+    )
+
+
+def test_without_storage_it_is_not_ready(ready: Flask, tmp_path: Path) -> None:
+    (tmp_path / "storage").rmdir()
+    answer = ready.test_client().get("/ready")
+    assert (answer.status_code, list(answer.json["errors"])) == (503, ["storage"])
+    (tmp_path / "storage").mkdir()
+    assert ready.test_client().get("/ready").status_code == 200
+    assert list((tmp_path / "storage").iterdir()) == []
+
+
+def test_jobs_that_nobody_does_degrade_it(ready: Flask) -> None:
+    with ready.app_context():
+        db.session.add(Job(type="render", subject_id=uuid4(), created_at=now() - timedelta(minutes=1)))
+        db.session.commit()
+    answer = ready.test_client().get("/ready")
+    assert (answer.status_code, answer.json["status"]) == (200, "degraded")
+    assert "1 jobs wait" in next(check["message"] for check in answer.json["checks"] if check["state"] == "warn")
+
+
+def test_the_doctor_finds_what_must_be_mended(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'patient.db'}"
+    ill = flask(url, "doctor", DATA_DIR=str(tmp_path))
+    assert ill.returncode == 1
+    assert "fail  migrations: Pending" in ill.stdout
+    migrated(url)
+    well = flask(url, "doctor", DATA_DIR=str(tmp_path))
+    assert well.returncode == 0, well.stdout
+    assert "warn  secret key" in well.stdout
+    assert "ok    clock" in well.stdout
+    weak = flask(url, "doctor", DATA_DIR=str(tmp_path), SECRET_KEY="short")
+    assert (weak.returncode, "fail  secret key" in weak.stdout) == (1, True)
+
+
+def test_the_doctor_says_when_the_database_is_lost(tmp_path: Path) -> None:
+    lost = flask(NOWHERE, "doctor", DATA_DIR=str(tmp_path))
+    assert lost.returncode == 1
+    assert "fail  database: The database cannot be reached." in lost.stdout
+    assert "migrations" not in lost.stdout
