@@ -163,10 +163,17 @@ def body(problem: Problem) -> dict[str, Any]:
         "request_id": request_id(),
     }
     if problem.errors:
-        found["errors"] = problem.errors
+        found["errors"] = _with_text_keys(problem.errors)
     if problem.retry_after is not None:
         found["retry_after"] = problem.retry_after
     return {**found, **problem.more}
+
+
+def _with_text_keys(errors: Any) -> Any:
+    """Errors as JSON takes them: the index of an item of a list, which names what is wrong with it, is text."""
+    if isinstance(errors, Mapping):
+        return {str(key): _with_text_keys(value) for key, value in errors.items()}
+    return errors
 
 
 def answer(error: BaseException) -> Response:

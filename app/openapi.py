@@ -19,6 +19,7 @@ class AnyUUID(BaseConverter):
     """A UUID in a path, in any spelling that Python reads: with hyphens or without, in either case."""
 
     regex = r"[^/]+"
+    part_isolating = True  # a regex of one's own would take the trailing slash too
 
     def to_python(self, value: str) -> UUID:
         """The UUID; what is none does not match, and is answered with 404."""
