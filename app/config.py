@@ -126,7 +126,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 10,
         "pool_timeout": 10,
         "pool_recycle": 1800,
-        "pool_pre_ping": True,
+        "isolation_level": "AUTOCOMMIT",  # for reads: one round trip a statement; a unit of work asks for a transaction
         "connect_args": {"options": "-c statement_timeout=10000 -c lock_timeout=3000 -c timezone=UTC", "connect_timeout": 5},
     }
 
@@ -156,10 +156,8 @@ def _check(settings: Settings) -> None:
     if settings.secret_key == DEVELOPMENT_SECRET or len(settings.secret_key) < 32:
         raise ConfigurationError("SECRET_KEY must be set in production, to at least 32 random characters.")
     if len(set(settings.secret_key)) < 10:
-        raise ConfigurationError("SECRET_KEY is too regular to be random; make one with `python -c 'import secrets; print(secrets.token_hex(32))'`.")
+        raise ConfigurationError("SECRET_KEY is too regular to be random; `openssl rand -hex 32` makes a good one.")
     if settings.debug:
         raise ConfigurationError("DEBUG must be off in production.")
     if any("*" in origin for origin in settings.cors_origins):
         raise ConfigurationError("CORS_ORIGINS must name origins in production; a wildcard is refused.")
-
-

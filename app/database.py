@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 from sqlalchemy import JSON, CheckConstraint, DateTime, Engine, Float, MetaData, Uuid, event
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -21,6 +24,13 @@ from app.errors import Busy
 
 _write_turn = threading.Lock()
 _WRITE_TURN_SECONDS = 3
+_IDLE_SECONDS = 1
+
+
+def now() -> datetime:
+    """This moment, to the millisecond, so that what is answered equals what is stored."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -73,14 +83,8 @@ class Keyed:
 class Dated:
     """When a row was made and last changed."""
 
-    created_at: Mapped[datetime] = mapped_column(default=lambda: now())
-    updated_at: Mapped[datetime] = mapped_column(default=lambda: now(), onupdate=lambda: now())
-
-
-def now() -> datetime:
-    """This moment, to the millisecond, so that what is answered equals what is stored."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
 
 def timestamp(moment: datetime | None) -> str | None:
@@ -125,12 +129,33 @@ def write_turn(engine: Engine) -> Iterator[None]:
         _write_turn.release()
 
 
+def writing(engine: Engine) -> dict[str, Any]:
+    """Execution options of a connection that will write: SQLite locks at once, a server opens a transaction."""
+    return {"write": True} if engine.dialect.name == "sqlite" else {"isolation_level": "READ COMMITTED"}
+
+
 def prepare(engine: Engine) -> None:
-    """Listen on a new engine: SQLite needs its pragmas and explicit BEGINs."""
-    if engine.dialect.name != "sqlite":
+    """Listen on a new engine: SQLite needs its pragmas and explicit BEGINs, a server's connections a look after a rest."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
         return
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "checkin", _on_checkin)
+    event.listen(engine, "checkout", partial(_on_checkout, engine.dialect))
+
+
+def _on_checkin(dbapi: Any, record: Any) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _on_checkout(dialect: Any, dbapi: Any, record: Any, proxy: Any) -> None:
+    """Ask a connection that has rested whether it still lives; asking each time would be a round trip for every request."""
+    if time.monotonic() - record.info.get("idle_since", math.inf) <= _IDLE_SECONDS:
+        return
+    try:
+        dialect.do_ping(dbapi)
+    except dialect.dbapi.Error as error:
+        raise InvalidatePoolError from error
 
 
 def _on_connect(dbapi: Any, record: Any) -> None:
