@@ -302,3 +302,16 @@ def test_touching_bodies_sensors_and_buried_static_circles_are_allowed() -> None
     bump = Body("bump", "bump", "circle", {"radius": 0.5}, position=(5.0, -0.2, 0.0), static=True)
     solvers.check(scene(ball("a", 0, 0.1), ball("b", 0.2, 0.1), ball("s", 0.1, 0.1, sensor=True), bump))
     assert OPEN.minimum == (None, None, None)
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-200, 1e-99, 1e-30])
+def test_vanishing_gravity_and_damping_do_no_harm(tiny: float) -> None:
+    peg = Body("peg", "peg", "circle", {"radius": 0.5}, position=(3.0, 1.0, 0.0), static=True)
+    run = solvers.run(scene(ball("ball", 0.0, 1.0, v=(1.0, 0.0, 0.0)), peg, gravity=(tiny, -tiny, 0.0), linear_damping=tiny))
+    assert hits(run) == pytest.approx([2.4], rel=1e-14) and run.events.status == "complete"
+
+
+def test_a_ball_flung_to_the_edge_of_the_allowed_numbers_stays_finite() -> None:
+    fast = ball("fast", 9e14, 9e14, radius=1e10, v=(-299792458.0, -299792458.0, 0.0), mass=1e32)
+    run = solvers.run(scene(fast, ball("slow", -9e14, 0.5, radius=0.5), duration_s=600.0, time_scale=1e4))
+    assert np.isfinite(run.positions).all() and run.events.status == "complete"

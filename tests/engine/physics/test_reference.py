@@ -39,7 +39,7 @@ def test_scene_contents_are_in_the_ranges_of_the_catalogue(name: str) -> None:
     assert PHYSICS["time_scale"].check(content["physics"]["time_scale"])
     for body in content["bodies"]:
         BODY["mass"].check(body["mass"])
-        assert body["citation"]
+        assert 0 < len(body["citation"]) <= 500, "what a body's citation may hold"
         for element, quantity in ORBIT.items():
             if body["orbit"]:
                 quantity.check(body["orbit"][element])

@@ -110,6 +110,8 @@ def test_a_run_past_the_limit_is_refused_with_both_figures() -> None:
         solvers.run(gas(50, duration_s=60.0), limit=100)
     assert caught.value.field == "duration_s"
     with pytest.raises(TooExpensive):
+        solvers.check(drop(1.0, duration_s=600.0, time_scale=1e4))
+    with pytest.raises(TooExpensive):
         solvers.check(orbits(star(), planet("p", 1e-3), duration_s=600.0, time_scale=1e3))
 
 

@@ -34,7 +34,7 @@ USES = CHANGEABLE | {"bounds", "time_scale"}
 CHUNK = 2048
 STEPS_PER_EVENT = 20
 TOLERANCE = 1e-9
-NEGLIGIBLE_DAMPING = 1e-150
+NEGLIGIBLE = 1e-100
 _AXES = "xyz"
 _OPEN = Bounds((None, None, None), (None, None, None))
 
@@ -129,7 +129,11 @@ def _room(scene: Scene) -> list[float]:
 
 
 def _typical_speed(body: Body, physics: Physics, room: list[float]) -> float:
-    fall = sum(abs(g) * size for g, size in zip(physics.gravity, room, strict=True))
+    """The speed (m/s) with which a body comes down: from where it is to the bound that gravity pulls it to, or else through the room."""
+    bounds, fall = physics.bounds or _OPEN, 0.0
+    for axis, g in enumerate(physics.gravity):
+        plane = (bounds.minimum if g < 0 else bounds.maximum)[axis]
+        fall += abs(g) * (room[axis] if plane is None else max(abs(body.position[axis] - plane) - body.radius, 0.0))
     return math.sqrt(sum(v * v for v in body.velocity) + 2.0 * fall)
 
 
@@ -142,7 +146,7 @@ def _bound_rate(body: Body, speed: float, physics: Physics, room: list[float]) -
         free = room[axis] - 2.0 * body.radius
         if sides == 2 and free > 0:
             rate += moving / free
-        elif sides and moving > 0:
+        elif sides and 2.0 * moving > kernel.SHORTEST_FLIGHT * abs(physics.gravity[axis]):
             rate += abs(physics.gravity[axis]) / (2.0 * moving)
     return rate
 
@@ -412,10 +416,13 @@ def _laws(scene: Scene, grid: _Grid) -> list[kernel.Law]:
 
 
 def _law(values: dict[str, float], end: float, grid: _Grid) -> kernel.Law:
-    damping = float(values["linear_damping"])
+    """A law; gravity and damping too small to move a bit are 0, so that their squares do not vanish where they divide."""
+    x, y, z, damping = (
+        float(values[name]) if abs(values[name]) > NEGLIGIBLE else 0.0 for name in ("gravity.x", "gravity.y", "gravity.z", "linear_damping")
+    )
     return kernel.Law(
-        gravity=(float(values["gravity.x"]), float(values["gravity.y"]), float(values["gravity.z"])),
-        damping=damping if damping > NEGLIGIBLE_DAMPING else 0.0,
+        gravity=(x, y, z),
+        damping=damping,
         restitution=float(values["restitution"]),
         end=end,
         size=grid.size,
