@@ -113,19 +113,19 @@ def page(
 
     With `path` only rows about that entity, also those where it is one of several.
     """
-    statement = _TOLD.where(_LOG.c.universe_id == universe_id, _LOG.c.revision > since).order_by(_LOG.c.revision)
+    statement = _TOLD.where(_LOG.c.universe_id == universe_id).order_by(_LOG.c.revision).limit(limit + 1)
     if actor is not None:
         statement = statement.where(_LOG.c.actor_id == actor)
     if path is not None:
         statement = statement.where(or_(_LOG.c.path == path, _LOG.c.path == ""))
     found: list[dict[str, Any]] = []
-    for row in session.execute(statement.execution_options(yield_per=200)):
-        if path is not None and all(step.path != path for step in steps_of(row)):
-            continue
-        if len(found) == limit:
-            return found, found[-1]["revision"]
-        found.append(_told(row))
-    return found, None
+    while len(found) <= limit:
+        rows = session.execute(statement.where(_LOG.c.revision > since)).all()
+        found += [_told(row) for row in rows if path is None or any(step.path == path for step in steps_of(row))]
+        if len(rows) <= limit:
+            break
+        since = rows[-1].revision
+    return found[:limit], found[limit - 1]["revision"] if len(found) > limit else None
 
 
 def _told(row: Any) -> dict[str, Any]:

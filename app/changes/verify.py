@@ -14,11 +14,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.access import ALLOWED, Action, Role
@@ -52,11 +53,16 @@ class Audit:
     breaches: list[str] = field(default_factory=list)
 
 
-def verify(session: Session, universe_id: UUID) -> list[str]:
-    """Every breach of the invariants in a universe. Raises NotFound for an unknown one.
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Session]:
+    """A session that sees one moment of the database, also while others write."""
+    repeatable = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**repeatable) as connection, Session(connection) as session:
+        yield session
 
-    The session should read one snapshot of the database, or changes made meanwhile look like breaches.
-    """
+
+def verify(session: Session, universe_id: UUID) -> list[str]:
+    """Every breach of the invariants in a universe, read in one snapshot of the database. Raises NotFound for an unknown one."""
     universe = session.execute(select(_UNIVERSES).where(_UNIVERSES.c.id == universe_id)).mappings().first()
     if universe is None:
         raise NotFound

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,10 +15,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.changes import history
-from app.changes.verify import verify
+from app.changes.verify import snapshot, verify
 from app.errors import NotFound
 from app.extensions import db
 from app.universes import reading
@@ -93,19 +91,11 @@ def _require(universe_id: UUID) -> None:
 
 
 def _breaches(universe_id: UUID) -> list[str]:
-    with _snapshot() as session:
+    with snapshot(db.engine) as session:
         try:
             return verify(session, universe_id)
         except NotFound:
             raise click.ClickException(f"There is no universe {universe_id}.") from None
-
-
-@contextmanager
-def _snapshot() -> Iterator[Session]:
-    """A session that sees one moment of the database, also while the server writes."""
-    repeatable = {"isolation_level": "REPEATABLE READ"} if db.engine.dialect.name == "postgresql" else {}
-    with db.engine.connect().execution_options(**repeatable) as connection, Session(connection) as session:
-        yield session
 
 
 def _rows(universe_id: UUID, since: int, limit: int | None) -> Iterator[dict[str, Any]]:

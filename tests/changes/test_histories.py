@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.changes.verify import Audit, read_row, verify
+from app.changes.verify import Audit, read_row, snapshot, verify
+from app.database import writing
 from app.extensions import db
 from app.models import Body, Change, Membership, Scene, Tombstone, Universe
 from tests.changes.walking import Walk
@@ -33,8 +34,8 @@ def walked(owner: Any, friend: Any, seed: int, steps: int) -> Walk:
 
 
 def breaches(app: Flask, universe: str) -> list[str]:
-    with app.app_context():
-        return verify(db.session(), UUID(universe))
+    with app.app_context(), snapshot(db.engine) as session:
+        return verify(session, UUID(universe))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -50,8 +51,8 @@ def test_the_log_alone_rebuilds_the_document(app: Flask, walk: Callable) -> None
 
     found = walk(11, 120)
     document = found.owner.get(f"/universes/{found.universe}/document").json
-    with app.app_context():
-        state = state_at(db.session(), UUID(found.universe))
+    with app.app_context(), snapshot(db.engine) as session:
+        state = state_at(session, UUID(found.universe))
     assert {**document["universe"], "deleted_at": None} == state["universe"]
     for scene in document["scenes"]:
         assert {key: value for key, value in scene.items() if key in state[f"scenes/{scene['id']}"]} == state[f"scenes/{scene['id']}"]
@@ -249,7 +250,7 @@ def small(app: Flask, person: Callable) -> str:
 @pytest.mark.parametrize(("tamper", "invariant"), TAMPERINGS, ids=lambda value: getattr(value, "__name__", value))
 def test_tampering_is_told_by_the_invariant_it_breaks(app: Flask, small: str, tamper: Callable, invariant: str) -> None:
     assert breaches(app, small) == []
-    with app.app_context(), db.engine.connect().execution_options(write=True) as connection, Session(connection) as session:
+    with app.app_context(), db.engine.connect().execution_options(**writing(db.engine)) as connection, Session(connection) as session:
         tamperer = Tamperer(session, UUID(small))
         tamperer.lift_triggers()
         tamper(tamperer)
@@ -271,7 +272,7 @@ def test_the_same_row_twice_is_a_gap_and_a_repeated_operation(app: Flask, small:
 def test_the_command_exits_with_1_on_a_breach_and_names_it(app: Flask, small: str) -> None:
     runner = app.test_cli_runner()
     assert runner.invoke(args=["universes", "verify", "--all"]).output.endswith("1 checked, 0 breaches.\n")
-    with app.app_context(), db.engine.connect().execution_options(write=True) as connection, connection.begin():
+    with app.app_context(), db.engine.connect().execution_options(**writing(db.engine)) as connection, connection.begin():
         connection.execute(sa.update(Universe.__table__).values(description="tampered"))
     done = runner.invoke(args=["universes", "verify", small])
     assert done.exit_code == 1
