@@ -111,8 +111,8 @@ def test_a_token_that_lacks_a_claim_is_refused(ada: Any, client: FlaskClient, cl
         ("sid", "x"),
         ("sid", ["x"]),
         ("exp", "tomorrow"),
-        ("iat", time.time() + 3600),
-        ("nbf", time.time() + 3600),
+        ("iat", 32503680000),
+        ("nbf", 32503680000),
     ],
 )
 def test_a_token_with_a_wrong_claim_is_refused(ada: Any, client: FlaskClient, claim: str, value: Any) -> None:
