@@ -23,6 +23,7 @@ from app.universes.models import Membership, Universe
 from app.universes.schemas import HarmonySchema
 from tests.databases import ROOT
 
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # and the choice of numerical kernels, or the last bits differ from ours
 COMPILED = ROOT / ".numba_cache"
 
 
@@ -58,7 +59,9 @@ def make_scene(app: Flask, universe_id: UUID, balls: int = 2, **fields: Any) -> 
             }
             loaded = BodySchema().load(ball)
             session.add(
-                Body(**columns_from(Body, loaded, loaded), universe_id=universe_id, scene_id=scene.id, revision=1, order_key=f"a{number:04}")
+                Body(
+                    **columns_from(Body, loaded, loaded), universe_id=universe_id, scene_id=scene.id, revision=1, order_key=f"a{number:04}"
+                )
             )
         return scene.id
 
@@ -69,7 +72,7 @@ class Worker:
     def __init__(self, app: Flask, **environ: str) -> None:
         settings = app.config["SETTINGS"]
         self.log = Path(settings.data_dir) / f"worker-{uuid4().hex[:6]}.log"
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("OPENBLAS_")}
         given = {
             "DATABASE_URL": settings.database,
             "DATA_DIR": settings.data_dir,

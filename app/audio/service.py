@@ -321,7 +321,7 @@ def _lock_quotas(session: Session, actor: Actor) -> None:
 def _check_quotas(session: Session, actor: Actor, seconds: float, size: int) -> None:
     allowed, moment = _settings().render_quota_seconds, now()
     recent = select(Job.created_at, Job.cost_s).where(Job.user_id == actor.id, Job.cost_s > 0, Job.created_at > moment - _DAY)
-    spent = session.execute(recent.order_by(Job.created_at)).tuples().all()
+    spent = session.execute(recent.order_by(Job.created_at)).all()
     excess = sum(cost for _, cost in spent) + seconds - allowed
     if excess > 0:
         free_at = _freed(spent, excess) or moment + _DAY
@@ -329,7 +329,7 @@ def _check_quotas(session: Session, actor: Actor, seconds: float, size: int) -> 
     _check_storage(session, actor, size)
 
 
-def _freed(spent: Sequence[tuple[datetime, float]], excess: float) -> datetime | None:
+def _freed(spent: Sequence[Row[datetime, float]], excess: float) -> datetime | None:
     """When enough of what was spent is a day old."""
     for created_at, cost in spent:
         excess -= cost

@@ -12,7 +12,7 @@ import orjson
 import structlog
 from celery import Task
 from flask import Flask, current_app
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from kombu.transport import filesystem
 from kombu.transport.virtual import BrokerState
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 TASK = "jobs.run"
 _LONGEST_JOB_SECONDS = 6 * 3600
 _POLL_SECONDS = 0.05
+_WAIT_SECONDS = 0.25
 
 
 class Channel(filesystem.Channel):
@@ -56,6 +57,10 @@ class Transport(filesystem.Transport):
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
         self.state = BrokerState()  # kombu's is one for the process, and forgets that folders differ
+
+    def drain_events(self, connection: Any, timeout: Any = None, **_: Any) -> None:
+        """Wait for a message, but not for long: a worker that is told to end looks up between waits."""
+        super().drain_events(connection, timeout=_WAIT_SECONDS)
 
 
 def bind(app: Flask, settings: Settings) -> None:

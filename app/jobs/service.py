@@ -230,7 +230,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 def backlog() -> Mapping[str, Any]:
     """How much waits: {"queued", "running", "oldest_queued_s"}."""
     with db.engine.connect() as connection:
-        counts = dict(connection.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+        counts = dict(connection.execute(select(Job.state, func.count()).group_by(Job.state)).all())
         oldest = connection.execute(select(func.min(Job.created_at)).where(Job.state == "queued")).scalar_one()
     age = (now() - oldest).total_seconds() if oldest else 0.0
     return {"queued": counts.get("queued", 0), "running": counts.get("running", 0), "oldest_queued_s": age}

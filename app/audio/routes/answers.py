@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify, request, send_file, url_for
-from werkzeug.http import parse_range_header
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from app.audio.service import Started
 from app.auth.tokens import current_actor
 from app.changes.requests import of_request
-from app.errors import NotFound
+from app.errors import NotFound, RangeNotSatisfiable
 from app.extensions import db
 from app.jobs import service as jobs
 from app.jobs.models import FINAL
@@ -29,6 +29,7 @@ KEY: dict[str, Any] = {
     "description": "Repeating a request with its key is safe for 24 hours.",
 }
 STARTING = [PREFER, KEY]
+_RANGE = re.compile(r"bytes\s*=\s*(?:(?=\d|-\d)(\d{0,18})-(\d{0,18}))", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^\w .()-]+")
 
 
@@ -63,10 +64,7 @@ def send(path: Path, *, kind: str, name: str, etag: str, sha256: str | None = No
     response.headers["Cache-Control"] = "private, no-cache"
     if sha256 is not None:
         response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
-    ranged = _one_range()
-    response.headers["Accept-Ranges"] = "bytes"
-    response.make_conditional(request if ranged else _without_range(), accept_ranges=ranged, complete_length=response.content_length)
-    return response
+    return _in_part(response)
 
 
 def file_name(name: str, extension: str) -> str:
@@ -75,14 +73,26 @@ def file_name(name: str, extension: str) -> str:
     return (plain or "audio") + extension
 
 
-def _one_range() -> bool:
-    """Whether one well-formed byte range is asked for; RFC 9110 lets a server ignore every other kind."""
-    found = parse_range_header(request.headers.get("Range"))
-    return found is not None and found.units == "bytes" and len(found.ranges) == 1
+def _in_part(response: Response) -> Response:
+    """The response, cut to the byte range that is asked for. RFC 9110 lets every range that is malformed, or not one, be ignored."""
+    length = response.content_length or 0
+    asked = _RANGE.fullmatch(request.headers.get("Range", "").strip())
+    environ = {key: value for key, value in request.environ.items() if key != "HTTP_RANGE"}
+    if asked:
+        environ["HTTP_RANGE"] = _plain_range(asked[1], asked[2], length)
+    try:
+        response.make_conditional(environ, accept_ranges=bool(environ.get("HTTP_RANGE")), complete_length=length)
+    except RequestedRangeNotSatisfiable:
+        raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{length}"}) from None
+    response.headers["Accept-Ranges"] = "bytes"
+    return response
 
 
-def _without_range() -> dict[str, Any]:
-    return {key: value for key, value in request.environ.items() if key != "HTTP_RANGE"}
+def _plain_range(first: str, last: str, length: int) -> str:
+    """A range as werkzeug understands it: a suffix longer than the file is the whole, an empty one is past its end."""
+    if not first:
+        return f"bytes={max(0, length - int(last)) if int(last) else length}-"
+    return f"bytes={first}-{last}" if not last or int(first) <= int(last) else ""
 
 
 def _job(job_id: UUID | None) -> dict[str, Any] | None:

@@ -1,0 +1,271 @@
+"""From a scene to files: rendered by a real worker, and read back by other programs' readers."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+from flask import Flask
+
+from app.audio import artefacts
+from app.audio.storage import storage
+from app.engine.audio.mix import Settings
+from app.engine.perform import perform
+from app.scenes import service as scenes
+from tests.audio.conftest import Studio
+from tests.rendering import eventually, make_scene
+
+
+@pytest.fixture
+def settings(app: Flask) -> Iterator[Callable[..., None]]:
+    """Changes settings of the application for one test."""
+    kept = app.config["SETTINGS"]
+    yield lambda **changes: app.config.update(SETTINGS=dataclasses.replace(kept, **changes))
+    app.config["SETTINGS"] = kept
+
+
+def files(app: Flask, folder: str) -> list[Path]:
+    """The files in a folder of the storage."""
+    with app.app_context():
+        return list(storage().root.glob(f"{folder}/*"))
+
+
+def test_a_scene_becomes_a_sound_file(ada: Studio) -> None:
+    answer = ada.order(name="Two balls", bit_depth=16)
+    assert answer.status_code == 201
+    assert answer.headers["Preference-Applied"] == "wait=30"
+    audio, job = answer.json["audio"], answer.json["job"]
+    assert answer.headers["Location"] == f"/api/audio/{audio['id']}" == job["result"]
+    assert (job["state"], job["progress"], job["attempts"]) == ("succeeded", 1.0, 1)
+    sound = ada.owner.get(f"/audio/{audio['id']}/file")
+    assert sound.headers["Content-Type"] == "audio/wav"
+    assert sound.headers["Content-Disposition"] == 'attachment; filename="Two balls.wav"'
+    assert hashlib.sha256(sound.data).hexdigest() == audio["sha256"]
+    samples, rate = soundfile.read(io.BytesIO(sound.data), dtype="int16")
+    assert (rate, samples.shape) == (48000, (audio["frames"], 2))
+    assert hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest() == audio["samples_hash"]
+    assert audio["frames"] == round((audio["duration_s"] + audio["tail_s"]) * 48000)
+    assert 0.001 < np.abs(samples).max() / 32768 < 1.0
+    assert ada.owner.get(f"/audio/{audio['id']}/report").json["ok"]
+
+
+def test_what_is_heard_and_the_table_and_the_midi_come_from_one_score(ada: Studio) -> None:
+    audio = ada.render()
+    path = f"/audio/{audio['id']}"
+    notes = ada.owner.get(f"{path}/score").json["notes"]
+    table = list(csv.DictReader(io.StringIO(ada.owner.get(f"{path}/events.csv").text)))
+    events = ada.owner.get(f"{path}/events").json["items"]
+    midi = mido.MidiFile(file=io.BytesIO(ada.owner.get(f"{path}/midi").data))
+    strokes = [message for track in midi.tracks for message in track if message.type == "note_on" and message.velocity > 0]
+    assert len(notes) == len(table) == len(strokes) > 4
+    assert events == notes
+    assert [float(row["hz"]) for row in table] == [note["hz"] for note in notes]
+    assert [row["body_id"] for row in table] == [note["provenance"]["body_id"] for note in notes]
+    first_bounce = (2 * 1.0 / 9.80665) ** 0.5  # a fall of 1 m
+    assert float(table[0]["t_s"]) == pytest.approx(first_bounce, rel=1e-12)
+
+
+def test_equal_orders_give_equal_bytes_and_other_seeds_do_not(ada: Studio) -> None:
+    first, second = ada.render(), ada.render()
+    for name in ("sha256", "samples_hash", "trajectory_hash", "score_hash", "inputs_hash", "simulation_id", "score_id"):
+        assert first[name] == second[name], name
+    other = ada.render(seed="18446744073709551615")
+    assert other["seed"] == "18446744073709551615"
+    assert other["samples_hash"] != first["samples_hash"]
+
+
+def test_the_same_scene_rendered_offline_has_the_same_hash(ada: Studio, app: Flask, tmp_path: Path) -> None:
+    audio = ada.render(format="flac", sample_rate={"value": 44.1, "unit": "kHz"})
+    with app.app_context():
+        found = perform(
+            scenes.snapshot(ada.scene_id), Settings(sample_rate=44100, format="flac", bit_depth=24, seed=7), tmp_path / "offline.flac"
+        )
+    assert found.samples_hash == audio["samples_hash"]
+    assert found.score_hash == audio["score_hash"]
+    assert found.trajectory_hash == audio["trajectory_hash"]
+
+
+def test_the_picture_of_a_sound_shows_its_peaks(ada: Studio) -> None:
+    audio = ada.render()
+    samples, _ = soundfile.read(io.BytesIO(ada.owner.get(f"/audio/{audio['id']}/file").data))
+    picture = ada.owner.get(f"/audio/{audio['id']}/waveform?points=50").json
+    assert (len(picture["min"]), len(picture["max"])) == (50, 50)
+    assert max(picture["max"]) == pytest.approx(samples.max(), abs=2**-24)  # as float32
+    assert min(picture["min"]) == pytest.approx(samples.min(), abs=2**-24)
+    assert ada.owner.get(f"/audio/{audio['id']}/waveform?points=0").status_code == 422
+
+
+def test_a_repeated_request_with_its_key_asks_once(ada: Studio) -> None:
+    key = {"Idempotency-Key": "one-render"}
+    first = ada.order(headers=key)
+    again = ada.order(headers=key)
+    assert first.status_code == again.status_code == 201
+    assert again.json["audio"] == first.json["audio"]
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    other = ada.order(headers=key, name="other")
+    assert (other.status_code, other.json["code"]) == (422, "OP_ID_REUSED")
+    assert len(ada.owner.get("/audio").json["items"]) == 1
+
+
+def test_a_scene_that_cannot_be_played_fails_its_job_and_says_why(ada: Studio) -> None:
+    ada.scene_id = make_scene(ada.app, ada.universe_id, balls=1, harmony={"tuning": {"type": "resonance"}, "quantize_pitch": "tuning"})
+    answer = ada.order()
+    assert answer.status_code == 201
+    audio = answer.json["audio"]
+    assert (audio["status"], answer.json["job"]["state"]) == ("failed", "failed")
+    assert (audio["error"]["status_code"], audio["error"]["code"]) == (422, "VALIDATION_ERROR")
+    assert "Resonance tuning needs" in str(audio["error"]["errors"])
+    file = ada.owner.get(f"/audio/{audio['id']}/file")
+    assert (file.status_code, file.json["state"]) == (409, "failed")
+    assert file.json["cause"]["errors"] == audio["error"]["errors"]
+
+
+def test_settings_that_cannot_be_honoured_are_refused_and_nothing_is_written(ada: Studio) -> None:
+    for wrong, field in (
+        ({"sample_rate": 4000}, "sample_rate"),
+        ({"sample_rate": {"value": 1, "unit": "m"}}, "sample_rate"),
+        ({"bit_depth": 20}, "bit_depth"),
+        ({"format": "flac", "bit_depth": "32f"}, "bit_depth"),
+        ({"format": "aiff"}, "format"),
+        ({"seed": -1}, "seed"),
+        ({"duration_s": 601}, "duration_s"),
+        ({"tempo": 3}, "tempo"),
+    ):
+        answer = ada.order(**wrong)
+        assert (answer.status_code, list(answer.json["errors"])) == (422, [field]), answer.text
+    assert ada.owner.get("/audio").json["items"] == []
+    assert ada.owner.get("/jobs").json["items"] == []
+
+
+def test_a_queued_render_has_no_file_and_says_how_far_it_is(idle: Studio) -> None:
+    answer = idle.order(wait=0)
+    assert answer.status_code == 202
+    audio = answer.json["audio"]
+    assert answer.headers["Location"] == f"/api/jobs/{answer.json['job']['id']}"
+    for part in ("file", "score", "midi", "events.csv", "events", "report", "waveform"):
+        missing = idle.owner.get(f"/audio/{audio['id']}/{part}")
+        assert (missing.status_code, missing.json["state"]) == (409, audio["status"]), part
+    assert idle.owner.post(f"/audio/{audio['id']}/link").status_code == 409
+
+
+def test_a_running_render_is_cancelled(ada: Studio) -> None:
+    answer = ada.order(wait=0, duration_s=600, bit_depth=16)
+    job = f"/jobs/{answer.json['job']['id']}"
+    eventually(lambda: ada.owner.get(job).json["state"] == "running")
+    assert ada.owner.post(f"{job}/cancel").json["cancel_requested"]
+    ended = eventually(lambda: (found := ada.owner.get(f"{job}?wait=10").json)["finished_at"] and found)
+    assert ended["state"] == "cancelled"
+    assert ada.owner.get(f"/audio/{answer.json['audio']['id']}").json["status"] == "cancelled"
+    assert files(ada.app, "drafts") == []
+    assert ada.render()["status"] == "succeeded", "the worker goes on"
+
+
+def test_a_deleted_render_takes_its_file_along(ada: Studio) -> None:
+    audio = ada.render()
+    path = f"/audio/{audio['id']}"
+    folder = f"audio_renders/{audio['id']}"
+    assert len(files(ada.app, folder)) == 2
+    assert ada.owner.delete(path).status_code == 204
+    assert files(ada.app, folder) == []
+    assert ada.owner.get(path).status_code == 404
+    assert ada.owner.get(f"{path}/file").status_code == 404
+    assert ada.owner.patch(path, json={"name": "x"}).status_code == 410
+    assert ada.owner.delete(path).status_code == 204
+    assert ada.owner.get("/audio").json["items"] == []
+
+
+def test_deleting_a_queued_render_cancels_its_job(idle: Studio) -> None:
+    with_job = idle.order(wait=0).json
+    assert idle.owner.delete(f"/audio/{with_job['audio']['id']}").status_code == 204
+    job = idle.owner.get(f"/jobs/{with_job['job']['id']}").json
+    assert job["cancel_requested"]
+
+
+def test_only_the_name_of_a_render_changes(ada: Studio) -> None:
+    audio = ada.render()
+    path = f"/audio/{audio['id']}"
+    renamed = ada.owner.patch(path, json={"title": "  Étude: 1/2 \U0001f3b5 "})
+    assert renamed.json["name"] == "Étude: 1/2 \U0001f3b5"
+    assert {**renamed.json, "name": "", "updated_at": ""} == {**audio, "name": "", "updated_at": ""}
+    assert ada.owner.patch(path, json={"sha256": "0"}).status_code == 422
+    assert ada.owner.patch(path, json={"name": ""}).status_code == 422
+    sent = ada.owner.get(f"{path}/file").headers["Content-Disposition"]
+    assert sent.startswith("attachment; filename=")
+    assert "/" not in sent
+    assert "%C3%89tude_ 1_2" in sent.replace("%20", " ")
+
+
+def test_whoever_may_read_the_universe_hears_it_and_nobody_else(app: Flask, ada: Studio, person: Callable[[str], Any]) -> None:
+    audio = ada.render()
+    stranger, anonymous = person("grace"), app.test_client()
+    for part in ("", "/file", "/score", "/midi", "/events.csv", "/report", "/waveform"):
+        assert stranger.get(f"/audio/{audio['id']}{part}").status_code == 404, part
+        assert anonymous.get(f"/api/audio/{audio['id']}{part}").status_code == 404, part
+    assert ada.order(by=stranger).status_code == 404
+    assert stranger.get(f"/audio?universe_id={ada.universe_id}").json["items"] == []
+
+
+def test_a_public_universe_is_heard_by_everybody(app: Flask, ada: Studio, person: Callable[[str], Any]) -> None:
+    public, grace = Studio(app, ada.owner, "public"), person("grace")
+    audio, anonymous = public.render(), app.test_client()
+    assert anonymous.get(f"/api/audio/{audio['id']}/file").status_code == 200
+    assert anonymous.get(f"/api/audio/{audio['id']}").json == audio
+    assert [item["id"] for item in anonymous.get(f"/api/audio?universe_id={public.universe_id}").json["items"]] == [audio["id"]]
+    assert anonymous.get("/api/audio").status_code == 401
+    assert anonymous.post("/api/audio/generate", json={"scene_id": str(public.scene_id)}).status_code == 401
+    theirs = public.order(by=grace).json["audio"]
+    assert theirs["user_id"] == grace.id
+    assert [item["id"] for item in grace.get("/audio").json["items"]] == [theirs["id"]]
+    assert grace.delete(f"/audio/{audio['id']}").status_code == 403
+    assert grace.patch(f"/audio/{audio['id']}", json={"name": "mine"}).status_code == 403
+    assert ada.owner.delete(f"/audio/{theirs['id']}").status_code == 204, "the owner of the universe may"
+
+
+def test_lists_are_filtered(ada: Studio) -> None:
+    audio = ada.render()
+    other = make_scene(ada.app, ada.universe_id)
+    for query, found in (
+        ("", 1),
+        (f"?scene_id={ada.scene_id}", 1),
+        (f"?scene_id={other}", 0),
+        (f"?universe_id={ada.universe_id}&status=succeeded", 1),
+        ("?status=queued", 0),
+    ):
+        for path in ("/audio", "/audio/tracks"):
+            assert [item["id"] for item in ada.owner.get(path + query).json["items"]] == [audio["id"]] * found
+    assert ada.owner.get("/audio?status=done").status_code == 422
+
+
+def test_quotas(ada: Studio, settings: Callable[..., None]) -> None:
+    settings(render_quota_seconds=5)
+    first, second = ada.render(), ada.render()
+    third = ada.order()
+    assert (third.status_code, third.json["code"]) == (429, "RATE_LIMITED")
+    assert 86_000 < third.json["retry_after"] <= 86_400, "until the first is a day old"
+    assert int(third.headers["Retry-After"]) >= third.json["retry_after"]
+    assert first["simulation_id"] == second["simulation_id"], "what is equal is kept once"
+    folders = [f"audio_renders/{audio['id']}" for audio in (first, second)]
+    folders += [f"scores/{first['score_id']}", f"simulations/{first['simulation_id']}"]
+    used = sum(path.stat().st_size for folder in folders for path in files(ada.app, folder))
+    settings(storage_quota_bytes=used + 2 * 48000 * 2 * 3 - 1)  # a byte too few for 2 s of 24-bit stereo at 48 kHz
+    full = ada.order()
+    assert (full.status_code, full.json["code"]) == (507, "STORAGE_FULL")
+    settings(storage_quota_bytes=used + 2 * 48000 * 2 * 3)
+    assert ada.order().status_code == 201
+
+
+def test_what_a_job_says_of_its_inputs_is_what_they_hash_to(ada: Studio, app: Flask) -> None:
+    audio = ada.render()
+    with app.app_context():
+        snapshot = scenes.snapshot(ada.scene_id)
+        assert audio["inputs_hash"] == artefacts.render_hash(snapshot, Settings(seed=7))
