@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import marshmallow as ma
 from marshmallow import fields
 
 from app.engine.reference import SYSTEMS
-from app.reference.service import canonical
 from app.schemas import BaseSchema, Text
+
+
+def canonical(name: str) -> str:
+    """A system's name as the engine spells it: TRAPPIST-1 is trappist_1."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 class FromReferenceSchema(BaseSchema):

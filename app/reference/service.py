@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID, uuid5
@@ -16,6 +15,7 @@ from app.database import dump_json
 from app.engine.reference import SYSTEMS, as_scene_content, system
 from app.errors import NotFound
 from app.physics_parameters.service import complete
+from app.reference.schemas import canonical
 from app.scenes.copies import after_what_they_need
 from app.scenes.schemas import BodySchema, MappingSchema, SceneSchema, VoiceSchema
 from app.schemas import BaseSchema
@@ -37,11 +37,6 @@ def described(name: str) -> Document:
     if canonical(name) not in SYSTEMS:
         raise NotFound(f"There is no such system; there are {', '.join(SYSTEMS)}.")
     return system(canonical(name))
-
-
-def canonical(name: str) -> str:
-    """A system's name as the engine spells it: TRAPPIST-1 is trappist_1."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def create(name: str, title: str | None, head: Mapping[str, Any]) -> Done:
