@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+import seeds
 from app.config import DEVELOPMENT_SECRET, Settings
 from app.extensions import db
 from app.jobs.commands import jobs, worker
@@ -29,7 +30,7 @@ def register(app: Flask) -> None:
     """Give an application its commands."""
     group: Any = app.cli.commands["db"]
     group.add_command(verify)
-    for command in (doctor, jobs, universes, users, worker):
+    for command in (doctor, jobs, seed, universes, users, worker):
         app.cli.add_command(command)
 
 
@@ -43,6 +44,15 @@ def verify() -> None:
     if found:
         sys.exit(1)
     click.echo("The database has the schema of the models.")
+
+
+@click.command()
+@with_appcontext
+def seed() -> None:
+    """Make the demo user and the demo universes, as far as they are missing."""
+    with click.progressbar(length=100, label="Seeding", file=sys.stderr) as bar:
+        made = seeds.load(lambda fraction: bar.update(round(fraction * 100) - bar.pos))
+    click.echo(f"Made {', '.join(made)}." if made else "Nothing was missing.")
 
 
 @click.command()

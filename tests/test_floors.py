@@ -18,7 +18,7 @@ _TOP = {"__init__": ROOF, "cli": ROOF, "openapi": DOORS, "requests": DOORS}
 _TOP_NOUNS = {"models", "database", "errors", "extensions", "config", "logs"}
 _IN_A_ROOM = {
     "routes": DOORS, "sockets": DOORS, "tasks": DOORS, "commands": DOORS, "requests": DOORS, "worker": DOORS,
-    "service": VERBS, "models": NOUNS, "content": NOUNS,
+    "service": VERBS, "checks": VERBS, "models": NOUNS, "content": NOUNS,
 }  # fmt: skip
 _ROLL_CALLS = {"app/models.py", "app/changes/editable.py", "app/__init__.py", "app/jobs/registry.py", "app/access.py"}
 _ENGINE_MAY_USE = {"numpy", "scipy", "numba", "pint", "soundfile", "orjson", "app"}
