@@ -53,11 +53,17 @@ def test_creation_answers_where_the_scene_is(ada: Any, universe: str) -> None:
             ["timeline", "keyframes", "0", "value"],
             "m/s^2",
         ),
-        ({"name": "x", "timeline": {"keyframes": [{"time_s": 1, "parameter": "gravity.y", "value": -1}] * 2}}, ["timeline", "keyframes"], "two"),
+        (
+            {"name": "x", "timeline": {"keyframes": [{"time_s": 1, "parameter": "gravity.y", "value": -1}] * 2}},
+            ["timeline", "keyframes"],
+            "two",
+        ),
         ({"name": "x", "physics_parameters_id": str(uuid.uuid4())}, ["physics_parameters_id"], "this universe itself"),
     ],
 )
-def test_a_scene_that_is_not_valid_is_refused_and_named(ada: Any, universe: str, fields: dict[str, Any], path: list[str], words: str) -> None:
+def test_a_scene_that_is_not_valid_is_refused_and_named(
+    ada: Any, universe: str, fields: dict[str, Any], path: list[str], words: str
+) -> None:
     found = refusal(ada.post(f"/universes/{universe}/scenes", json=fields))
     for key in path:
         found = found[key]
@@ -268,7 +274,10 @@ def test_a_copy_has_the_same_content_under_new_ids(ada: Any, universe: str) -> N
     for collection in ("bodies", "constraints", "voices", "mappings"):
         lists = [ada.get(f"/scenes/{one['id']}/{collection}").json["items"] for one in (scene, copy)]
         assert not {item["id"] for item in lists[0]} & {item["id"] for item in lists[1]}
-        plain = [[{key: value for key, value in item.items() if key not in ("revision", "created_at", "updated_at")} for item in one] for one in lists]
+        plain = [
+            [{key: value for key, value in item.items() if key not in ("revision", "created_at", "updated_at")} for item in one]
+            for one in lists
+        ]
         assert _without_ids(plain[0], {universe: "u"}) == _without_ids(plain[1], {universe: "u"})
     ids = {item["id"] for item in ada.get(f"/scenes/{copy['id']}/bodies").json["items"]}
     linked = ada.get(f"/scenes/{copy['id']}/constraints").json["items"][0]
