@@ -12,6 +12,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 import seeds
+from app.audio.commands import scenes
 from app.config import DEVELOPMENT_SECRET, Settings
 from app.extensions import db
 from app.jobs.commands import jobs, worker
@@ -30,7 +31,7 @@ def register(app: Flask) -> None:
     """Give an application its commands."""
     group: Any = app.cli.commands["db"]
     group.add_command(verify)
-    for command in (doctor, jobs, seed, universes, users, worker):
+    for command in (doctor, jobs, scenes, seed, universes, users, worker):
         app.cli.add_command(command)
 
 

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import soundfile
 from flask import Flask
 
 from app.audio.storage import storage
-from tests.applications import applications
 from tests.conftest import Person
 from tests.rendering import Worker, eventually, make_scene, make_universe, working
-
-
-@pytest.fixture
-def apps(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
-    """Applications of their own, whose leases are short."""
-    with applications(tmp_path) as make:
-        yield lambda **settings: make(rate_limits=False, job_lease_seconds=2, **settings)
 
 
 def long_render(app: Flask) -> tuple[Any, dict[str, Any]]:
@@ -47,7 +38,7 @@ def files(app: Flask) -> list[Path]:
 
 
 def test_a_killed_worker_s_render_is_finished_by_the_next_and_there_is_one_file(apps: Callable[..., Flask]) -> None:
-    app = apps()
+    app = apps(job_lease_seconds=2)
     ada, order = long_render(app)
     job = f"/jobs/{order['job']['id']}"
     first = Worker(app)
@@ -68,7 +59,7 @@ def test_a_killed_worker_s_render_is_finished_by_the_next_and_there_is_one_file(
 
 
 def test_a_worker_that_is_told_to_end_puts_its_job_back(apps: Callable[..., Flask]) -> None:
-    app = apps()
+    app = apps(job_lease_seconds=2)
     ada, order = long_render(app)
     job = f"/jobs/{order['job']['id']}"
     with working(app) as worker:
@@ -105,7 +96,7 @@ def test_two_workers_share_the_work_and_do_nothing_twice(apps: Callable[..., Fla
 
 def test_a_worker_goes_on_after_a_pause_longer_than_its_lease(apps: Callable[..., Flask]) -> None:
     """The other worker has taken the job meanwhile; the late one drops what it made."""
-    app = apps()
+    app = apps(job_lease_seconds=2)
     ada, order = long_render(app)
     job = f"/jobs/{order['job']['id']}"
     with working(app) as slow:
