@@ -15,55 +15,35 @@ from uuid import UUID, uuid4
 
 from flask import Flask
 
-from app.changes.content import columns_from
-from app.scenes.models import Body, Scene
-from app.scenes.schemas import BodySchema, SceneSchema
-from app.unit_of_work import unit_of_work
-from app.universes.models import Membership, Universe
-from app.universes.schemas import HarmonySchema
 from tests.databases import ROOT
 
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # and the choice of numerical kernels, or the last bits differ from ours
 COMPILED = ROOT / ".numba_cache"
 
 
-def make_universe(app: Flask, owner_id: str, visibility: str = "private", **members: str) -> UUID:
-    """A universe with an owner, and other members by role: editor=id."""
-    with app.app_context(), unit_of_work() as session:
-        harmony = HarmonySchema().load({})
-        universe = Universe(
-            name="Test", seed="7", harmony=harmony, revision=1, entity_revision=1, epoch=uuid4(), visibility=visibility, id=uuid4()
-        )
-        session.add(universe)
-        session.flush()
-        for role, user_id in {"owner": owner_id, **members}.items():
-            session.add(Membership(universe_id=universe.id, user_id=UUID(user_id), role=role, revision=1))
-        return universe.id
+def make_universe(owner: Any, visibility: str = "private") -> UUID:
+    """A universe of somebody's, with the seed 7."""
+    answer = owner.post("/universes", json={"name": "Test", "visibility": visibility, "seed": "7"})
+    assert answer.status_code == 201, answer.text
+    return UUID(answer.json["id"])
 
 
-def make_scene(app: Flask, universe_id: UUID, balls: int = 2, **fields: Any) -> UUID:
-    """A scene of steel balls dropped from 1 m and more."""
-    with app.app_context(), unit_of_work() as session:
-        document = SceneSchema().load({"name": "Balls", "solver": "ballistic", "duration_s": 2.0, **fields})
-        scene = Scene(**columns_from(Scene, document, document), universe_id=universe_id, revision=1, order_key="a", id=uuid4())
-        session.add(scene)
-        session.flush()
-        for number in range(balls):
-            ball = {
-                "name": f"ball {number}",
-                "shape": "circle",
-                "size": {"radius": 0.05},
-                "position": {"x": float(number), "y": 1.05 + 0.25 * number},
-                "material": {"preset": "steel"},
-                "restitution": 0.8,
-            }
-            loaded = BodySchema().load(ball)
-            session.add(
-                Body(
-                    **columns_from(Body, loaded, loaded), universe_id=universe_id, scene_id=scene.id, revision=1, order_key=f"a{number:04}"
-                )
-            )
-        return scene.id
+def make_scene(owner: Any, universe_id: UUID, balls: int = 2, **fields: Any) -> UUID:
+    """A scene of steel balls of restitution 0.8, dropped from 1 m, 1.25 m and so on."""
+    answer = owner.post(f"/universes/{universe_id}/scenes", json={"name": "Balls", "solver": "ballistic", "duration_s": 2.0, **fields})
+    assert answer.status_code == 201, answer.text
+    for number in range(balls):
+        ball = {
+            "name": f"ball {number}",
+            "shape": "circle",
+            "size": {"radius": 0.05},
+            "position": {"x": number, "y": 1.05 + 0.25 * number},
+            "material": {"preset": "steel"},
+            "restitution": 0.8,
+        }
+        made = owner.post(f"/scenes/{answer.json['id']}/bodies", json=ball)
+        assert made.status_code == 201, made.text
+    return UUID(answer.json["id"])
 
 
 class Worker:

@@ -102,7 +102,15 @@ def send(job_id: UUID) -> None:
 
 
 def _redis(settings: Settings) -> dict[str, Any]:
-    options = {"visibility_timeout": _LONGEST_JOB_SECONDS, "socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 1}
+    options = {
+        "visibility_timeout": _LONGEST_JOB_SECONDS,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 30,
+        "max_retries": 1,  # a request does not wait for a Redis that is away
+        "interval_start": 0,
+        "interval_step": 0.1,
+        "interval_max": 0.1,
+    }
     return {"hostname": settings.redis_url, "transport_options": options}
 
 

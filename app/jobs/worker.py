@@ -11,7 +11,7 @@ from flask import Flask
 
 from app.config import Settings
 from app.extensions import celery, db
-from app.jobs import service, tasks
+from app.jobs import service, tasks, workers
 from app.jobs.compiling import Compiled
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,7 @@ def main(app: Flask, processes: int = 1) -> None:
     try:
         celery.worker_main(["--quiet", "worker", *pool, *quiet])
     finally:
+        workers.leave(settings.storage)
         if compiler:
             compiler.kill()
             compiler.wait()
@@ -56,6 +57,7 @@ def _sweep_forever(app: Flask) -> None:
     pause = threading.Event()
     while not pause.wait(_SWEEP_SECONDS):
         try:
+            workers.report(app.config["SETTINGS"].storage)
             with app.app_context():
                 service.sweep()
         except Exception as error:  # the next round may find the database again

@@ -25,8 +25,8 @@ class Studio:
 
     def __init__(self, app: Flask, owner: Any, visibility: str = "private") -> None:
         self.app, self.owner = app, owner
-        self.universe_id = make_universe(app, owner.id, visibility)
-        self.scene_id = make_scene(app, self.universe_id)
+        self.universe_id = make_universe(owner, visibility)
+        self.scene_id = make_scene(owner, self.universe_id)
 
     def order(self, wait: int = 30, by: Any = None, headers: dict[str, str] | None = None, **fields: Any) -> Any:
         """The answer to asking for a render of the scene."""

@@ -21,10 +21,8 @@ def told(output: str) -> dict[str, str]:
 def test_a_render_by_command_has_the_hashes_of_the_server_s(ada: Studio, tmp_path: Path) -> None:
     audio = ada.render(format="flac", sample_rate=44100, seed="99", duration_s=1.5)
     file, midi, table = tmp_path / "balls.flac", tmp_path / "balls.mid", tmp_path / "balls.csv"
-    run = ada.app.test_cli_runner().invoke(
-        args=["scenes", "render", str(file), "--scene", str(ada.scene_id), "--sample-rate", "44100", "--seed", "99", "--duration", "1.5"]
-        + ["--midi", str(midi), "--table", str(table)]
-    )
+    options = ["--scene", str(ada.scene_id), "--sample-rate", "44100", "--seed", "99", "--duration", "1.5"]
+    run = ada.app.test_cli_runner().invoke(args=["scenes", "render", str(file), *options, "--midi", str(midi), "--table", str(table)])
     assert run.exit_code == 0, run.output
     said = told(run.stdout)
     for name in ("trajectory_hash", "score_hash", "samples_hash"):

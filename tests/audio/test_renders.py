@@ -118,7 +118,7 @@ def test_a_repeated_request_with_its_key_asks_once(ada: Studio) -> None:
 
 
 def test_a_scene_that_cannot_be_played_fails_its_job_and_says_why(ada: Studio) -> None:
-    ada.scene_id = make_scene(ada.app, ada.universe_id, balls=1, harmony={"tuning": {"type": "resonance"}, "quantize_pitch": "tuning"})
+    ada.scene_id = make_scene(ada.owner, ada.universe_id, balls=1, harmony={"tuning": {"type": "resonance"}, "quantize_pitch": "tuning"})
     answer = ada.order()
     assert answer.status_code == 201
     audio = answer.json["audio"]
@@ -233,7 +233,7 @@ def test_a_public_universe_is_heard_by_everybody(app: Flask, ada: Studio, person
 
 def test_lists_are_filtered(ada: Studio) -> None:
     audio = ada.render()
-    other = make_scene(ada.app, ada.universe_id)
+    other = make_scene(ada.owner, ada.universe_id)
     for query, found in (
         ("", 1),
         (f"?scene_id={ada.scene_id}", 1),

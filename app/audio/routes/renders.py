@@ -54,7 +54,7 @@ _RANGE = {"in": "header", "name": "Range", "schema": {"type": "string"}, "descri
 def generate(order: dict[str, Any]) -> Response:
     """Render a scene to a sound file."""
     started = start(service.generate, order)
-    place = url_for(".get_audio", render_id=started.id)
+    place = url_for(".get_audio", audio_id=started.id)
     return when_started(started, "audio", lambda: service.read(AudioRender, current_actor(), started.id), place)
 
 
@@ -78,128 +78,128 @@ def list_tracks(query: dict[str, Any]) -> dict[str, Any]:
     return _page(query)
 
 
-@bp.get("/<uuid:render_id>")
+@bp.get("/<uuid:audio_id>")
 @bp.doc(operationId="getAudio")
 @guard(optional=True)
 @bp.response(200, RenderSchema)
 @bp.alt_response(304, success=True)
-def get_audio(render_id: UUID) -> Response:
+def get_audio(audio_id: UUID) -> Response:
     """A render: how it is, and what was measured in its file."""
-    return _tagged(service.read(AudioRender, current_actor(), render_id))
+    return _tagged(service.read(AudioRender, current_actor(), audio_id))
 
 
-@bp.patch("/<uuid:render_id>")
+@bp.patch("/<uuid:audio_id>")
 @bp.doc(operationId="renameAudio")
 @guard()
 @bp.arguments(NameSchema)
 @bp.response(200, RenderSchema)
-def rename_audio(given: dict[str, Any], render_id: UUID) -> Response:
+def rename_audio(given: dict[str, Any], audio_id: UUID) -> Response:
     """Give a render another name."""
-    return _tagged(service.rename(current_actor(), render_id, given["name"]))
+    return _tagged(service.rename(current_actor(), audio_id, given["name"]))
 
 
-@bp.delete("/<uuid:render_id>")
+@bp.delete("/<uuid:audio_id>")
 @bp.doc(operationId="deleteAudio")
 @guard()
 @bp.response(204)
-def delete_audio(render_id: UUID) -> None:
+def delete_audio(audio_id: UUID) -> None:
     """Delete a render and its file; one that is being made is cancelled."""
-    service.delete(current_actor(), render_id)
+    service.delete(current_actor(), audio_id)
 
 
-@bp.get("/<uuid:render_id>/file")
+@bp.get("/<uuid:audio_id>/file")
 @bp.doc(operationId="getAudioFile", parameters=[_RANGE])
 @guard(optional=True)
 @bp.arguments(FileQuerySchema, location="query")
 @bp.response(200, _BINARY, content_type="audio/*", description="The sound file.")
 @bp.alt_response(206, schema=_BINARY, content_type="audio/*", success=True, description="A part of the sound file.")
 @bp.alt_response(304, success=True)
-def get_file(query: dict[str, Any], render_id: UUID) -> Response:
+def get_file(query: dict[str, Any], audio_id: UUID) -> Response:
     """The sound file, whole or a range of it; a signed link needs no token."""
     link = query.get("link")
-    row = service.signed_row(render_id, link) if link else service.row_of(AudioRender, current_actor(), render_id)
+    row = service.signed_row(audio_id, link) if link else service.row_of(AudioRender, current_actor(), audio_id)
     kind = FORMATS[row.format]
     path = service.file_of(AudioRender, row, tasks.sound_name(row.format))
     return send(path, kind=kind.media_type, name=file_name(row.name, kind.extension), etag=row.sha256, sha256=row.sha256)
 
 
-@bp.post("/<uuid:render_id>/link")
+@bp.post("/<uuid:audio_id>/link")
 @bp.doc(operationId="linkAudioFile")
 @guard(optional=True)
 @bp.response(200, LinkSchema)
-def link_file(render_id: UUID) -> dict[str, Any]:
+def link_file(audio_id: UUID) -> dict[str, Any]:
     """A link that opens the file for a while without a token, for a browser's player."""
-    row = service.row_of(AudioRender, current_actor(), render_id)
+    row = service.row_of(AudioRender, current_actor(), audio_id)
     service.file_of(AudioRender, row, tasks.sound_name(row.format))
     settings = current_app.config["SETTINGS"]
-    place = url_for(".get_file", render_id=render_id, link=service.sign(render_id))
+    place = url_for(".get_file", audio_id=audio_id, link=service.sign(audio_id))
     root = (settings.public_url or request.host_url).rstrip("/")
     return {"url": root + place, "expires_at": timestamp(now() + timedelta(seconds=settings.link_seconds))}
 
 
-@bp.get("/<uuid:render_id>/score")
+@bp.get("/<uuid:audio_id>/score")
 @bp.doc(operationId="getAudioScore")
 @guard(optional=True)
 @bp.response(200, {"type": "object"}, description="The notes and where each comes from.")
 @bp.alt_response(304, success=True)
-def get_score(render_id: UUID) -> Response:
+def get_score(audio_id: UUID) -> Response:
     """The score that was rendered: notes with their times, pitches and the physics they came from."""
-    return _of_score(render_id, tasks.NOTES, "application/json", ".json")
+    return _of_score(audio_id, tasks.NOTES, "application/json", ".json")
 
 
-@bp.get("/<uuid:render_id>/midi")
+@bp.get("/<uuid:audio_id>/midi")
 @bp.doc(operationId="getAudioMidi")
 @guard(optional=True)
 @bp.response(200, _BINARY, content_type="audio/midi", description="A Standard MIDI File.")
 @bp.alt_response(304, success=True)
-def get_midi(render_id: UUID) -> Response:
+def get_midi(audio_id: UUID) -> Response:
     """The score as a MIDI file."""
-    return _of_score(render_id, tasks.MIDI, "audio/midi", ".mid")
+    return _of_score(audio_id, tasks.MIDI, "audio/midi", ".mid")
 
 
-@bp.get("/<uuid:render_id>/events.csv")
+@bp.get("/<uuid:audio_id>/events.csv")
 @bp.doc(operationId="getAudioTable")
 @guard(optional=True)
 @bp.response(200, {"type": "string"}, content_type="text/csv", description="One line a note.")
 @bp.alt_response(304, success=True)
-def get_table(render_id: UUID) -> Response:
+def get_table(audio_id: UUID) -> Response:
     """The notes as a table: one line each."""
-    return _of_score(render_id, tasks.TABLE, "text/csv", ".csv")
+    return _of_score(audio_id, tasks.TABLE, "text/csv", ".csv")
 
 
-@bp.get("/<uuid:render_id>/events")
+@bp.get("/<uuid:audio_id>/events")
 @bp.doc(operationId="getAudioEvents")
 @guard(optional=True)
 @bp.arguments(TableQuerySchema, location="query")
 @bp.response(200, RowsSchema)
 @bp.alt_response(304, success=True)
-def get_events(query: dict[str, Any], render_id: UUID) -> Response:
+def get_events(query: dict[str, Any], audio_id: UUID) -> Response:
     """The notes as JSON, or with `format=csv` as a table."""
     if query["format"] == "csv":
-        return _of_score(render_id, tasks.TABLE, "text/csv", ".csv")
-    path, _ = _score_file(render_id, tasks.NOTES)
+        return _of_score(audio_id, tasks.TABLE, "text/csv", ".csv")
+    path, _ = _score_file(audio_id, tasks.NOTES)
     return jsonify({"items": orjson.loads(path.read_bytes())["notes"]})
 
 
-@bp.get("/<uuid:render_id>/report")
+@bp.get("/<uuid:audio_id>/report")
 @bp.doc(operationId="getAudioReport")
 @guard(optional=True)
 @bp.response(200, {"type": "object"}, description="What was measured in the file, and how it agrees with the score.")
-def get_report(render_id: UUID) -> Response:
+def get_report(audio_id: UUID) -> Response:
     """What was measured in the finished file."""
-    row = service.row_of(AudioRender, current_actor(), render_id, AudioRender.report)
+    row = service.row_of(AudioRender, current_actor(), audio_id, AudioRender.report)
     service.check_finished(row)
     return jsonify(row.report)
 
 
-@bp.get("/<uuid:render_id>/waveform")
+@bp.get("/<uuid:audio_id>/waveform")
 @bp.doc(operationId="getAudioWaveform")
 @guard(optional=True)
 @bp.arguments(WaveformQuerySchema, location="query")
 @bp.response(200, WaveformSchema)
-def get_waveform(query: dict[str, Any], render_id: UUID) -> dict[str, Any]:
+def get_waveform(query: dict[str, Any], audio_id: UUID) -> dict[str, Any]:
     """Peaks to draw the sound by."""
-    row = service.row_of(AudioRender, current_actor(), render_id)
+    row = service.row_of(AudioRender, current_actor(), audio_id)
     return artefacts.fewer_peaks(orjson.loads(service.file_of(AudioRender, row, tasks.PEAKS).read_bytes()), query["points"])
 
 
@@ -215,12 +215,12 @@ def _tagged(found: dict[str, Any]) -> Response:
     return response
 
 
-def _of_score(render_id: UUID, name: str, kind: str, extension: str) -> Response:
-    path, row = _score_file(render_id, name)
+def _of_score(audio_id: UUID, name: str, kind: str, extension: str) -> Response:
+    path, row = _score_file(audio_id, name)
     return send(path, kind=kind, name=file_name(row.name, extension), etag=f"{row.score_hash}{extension}")
 
 
-def _score_file(render_id: UUID, name: str) -> tuple[Any, Any]:
-    row = service.row_of(AudioRender, current_actor(), render_id)
+def _score_file(audio_id: UUID, name: str) -> tuple[Any, Any]:
+    row = service.row_of(AudioRender, current_actor(), audio_id)
     service.check_finished(row)
     return service.path_of(Score, row.score_id, name), row
