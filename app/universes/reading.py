@@ -16,7 +16,7 @@ import orjson
 from flask import Response, current_app, request
 from sqlalchemy import and_, bindparam, select
 
-from app.access import Action, Actor, require
+from app.access import HOLDER, Action, Actor, caller_params, confirmed, require
 from app.changes.content import Document, document_of, entity_json
 from app.changes.editable import EDITABLE
 from app.changes.entities import universe_json
@@ -30,8 +30,8 @@ _MEMBERS: Any = Membership.__table__
 _MODEL: Any = Universe
 
 _STANDING = (
-    select(_UNIVERSES.c.revision, _UNIVERSES.c.visibility, _UNIVERSES.c.deleted_at, _MEMBERS.c.role)
-    .outerjoin(_MEMBERS, and_(_MEMBERS.c.universe_id == _UNIVERSES.c.id, _MEMBERS.c.user_id == bindparam("user_id")))
+    select(_UNIVERSES.c.revision, _UNIVERSES.c.visibility, _UNIVERSES.c.deleted_at, _MEMBERS.c.role, HOLDER)
+    .outerjoin(_MEMBERS, and_(_MEMBERS.c.universe_id == _UNIVERSES.c.id, _MEMBERS.c.user_id == bindparam("caller")))
     .where(_UNIVERSES.c.id == bindparam("universe_id"))
 )
 _UNIVERSE = select(_UNIVERSES).where(_UNIVERSES.c.id == bindparam("universe_id"))
@@ -66,13 +66,16 @@ class Kept:
 
 
 def revision_for(actor: Actor, universe_id: UUID, action: Action = Action.READ) -> int:
-    """The present revision of a universe to which the actor may do this.
+    """The present revision of a universe to which the actor may do this; their session is looked up beside.
 
-    Raises NotFound for an unknown, deleted or invisible one, Forbidden for one where the role is too low.
+    Raises TokenRevoked, NotFound for an unknown, deleted or invisible one, Forbidden for one where the role is too low.
     """
-    found = db.session.connection().execute(_STANDING, {"universe_id": universe_id, "user_id": actor.id}).first()
+    params = {"universe_id": universe_id, **caller_params(actor)}
+    found = db.session.connection().execute(_STANDING, params).first()
     if found is None:
+        confirmed(actor, db.session.connection().execute(select(HOLDER), caller_params(actor)).scalar())
         raise NotFound
+    actor = confirmed(actor, found.holder)
     require(actor, action, visibility=found.visibility, membership=found.role, deleted=found.deleted_at is not None)
     revision: int = found.revision
     return revision

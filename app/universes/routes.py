@@ -10,7 +10,7 @@ from flask import Response, request
 from sqlalchemy import bindparam, select
 
 from app.access import Action
-from app.auth.tokens import current_actor, guard
+from app.auth.tokens import claimed_actor, current_actor, guard
 from app.changes.entities import universe_json
 from app.changes.requests import CHANGING, MAKING, READING, answer_with, of_request, with_revision
 from app.changes.service import Done
@@ -71,14 +71,14 @@ def create(given: dict[str, Any]) -> Response:
 
 @bp.get("/<uuid:universe_id>")
 @bp.doc(operationId="getUniverse", parameters=READING)
-@guard(optional=True)
+@guard(optional=True, deferred=True)
 @bp.arguments(ContentsQuerySchema, location="query")
 @bp.response(200, WholeUniverseSchema)
 def read(query: dict[str, Any], universe_id: UUID) -> Response:
     """A universe with its active physics parameters and its scenes; include=contents adds what they hold."""
     if "include" in query:
-        return reading.answer(current_actor(), universe_id, "contents", reading.with_contents)
-    return reading.answer(current_actor(), universe_id, "scenes", reading.with_scenes)
+        return reading.answer(claimed_actor(), universe_id, "contents", reading.with_contents)
+    return reading.answer(claimed_actor(), universe_id, "scenes", reading.with_scenes)
 
 
 @bp.put("/<uuid:universe_id>")

@@ -14,6 +14,7 @@ from app.changes.intents import Intent, new_id
 from app.changes.service import Done, commit_change, create_universe
 from app.errors import Conflict, Invalid, NotFound
 from app.extensions import db
+from app.universes import reading
 from app.universes.models import Membership, Universe
 from app.universes.schemas import seed_of
 from app.users.models import User
@@ -77,6 +78,7 @@ def remove(universe_id: UUID, user_id: UUID, head: Mapping[str, Any]) -> Done:
 def transfer(universe_id: UUID, user_id: UUID, head: Mapping[str, Any]) -> Done:
     """Hand a universe on to another member; the owner stays as an editor. Raises Invalid for a person who is no member."""
     if user_id == head["actor"].id:
+        reading.revision_for(head["actor"], universe_id, Action.MANAGE)
         raise Conflict("You are the owner already.", errors={"user_id": ["Is the owner already."]})
     return _hand_over(universe_id, head["actor"], user_id, "editor", head)
 
