@@ -58,7 +58,8 @@ def test_the_development_server_refuses_production(tmp_path: Path) -> None:
 
 def test_the_job_worker_ends_with_the_development_server_even_when_that_is_killed() -> None:
     with start("run.py") as server:
-        worker = eventually(lambda: next(iter(children(server.process.pid)), None))
+        eventually(lambda: requests.get(server.url + "/ready", timeout=30).json()["status"] == "ready")  # its worker is at work
+        worker = next(iter(children(server.process.pid)))
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
         eventually(lambda: not is_alive(worker))

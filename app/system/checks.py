@@ -20,11 +20,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.config import Settings
 from app.extensions import db
+from app.jobs import workers
 from app.jobs.service import backlog
 
 State = Literal["ok", "warn", "fail"]
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-_JOBS_MAY_WAIT_SECONDS = 15.0
 _CLOCKS_APART_SECONDS = 5.0
 
 
@@ -42,8 +42,8 @@ def readiness() -> list[Check]:
     reached = database()
     if reached.state != "ok":
         return [reached, storage()]
-    schema = migrations()
-    return [reached, schema, *([work()] if schema.state == "ok" else []), storage()]
+    schema, files = migrations(), storage()
+    return [reached, schema, files, *([work()] if schema.state == files.state == "ok" else [])]
 
 
 def database() -> Check:
@@ -76,11 +76,13 @@ def storage() -> Check:
 
 
 def work() -> Check:
-    """Whether the queued jobs are being done."""
+    """Whether somebody does the queued jobs."""
+    settings: Settings = current_app.config["SETTINGS"]
     waiting = backlog()
-    if waiting["queued"] and not waiting["running"] and waiting["oldest_queued_s"] > _JOBS_MAY_WAIT_SECONDS:
-        return Check("jobs", "warn", f"{waiting['queued']} jobs wait, and no worker does any. Start `flask worker`.")
-    return Check("jobs", "ok", f"{waiting['queued']} jobs wait, {waiting['running']} are being done.")
+    there = workers.at_work(settings.storage)
+    if not there:
+        return Check("jobs", "warn", f"No worker is at work; {waiting['queued']} jobs wait. Start `flask worker`.")
+    return Check("jobs", "ok", f"Workers: {there}. Jobs: {waiting['running']} being done, {waiting['queued']} waiting.")
 
 
 def clock() -> Check:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,9 +13,9 @@ from flask.testing import FlaskClient
 
 import app as application
 from app import create_app
-from app.database import now
 from app.engine import VERSION
 from app.extensions import db
+from app.jobs import workers
 from app.jobs.models import Job
 from tests.databases import flask, migrated
 
@@ -51,7 +52,8 @@ def test_the_version_is_that_of_the_release(client: FlaskClient) -> None:
     }
 
 
-def test_a_service_with_all_it_needs_is_ready(ready: Flask) -> None:
+def test_a_service_with_all_it_needs_is_ready(ready: Flask, tmp_path: Path) -> None:
+    workers.report(tmp_path / "storage")
     answer = ready.test_client().get("/ready").json
     assert answer["status"] == "ready"
     assert {check["name"]: check["state"] for check in answer["checks"]} == dict.fromkeys(
@@ -65,16 +67,36 @@ def test_without_storage_it_is_not_ready(ready: Flask, tmp_path: Path) -> None:
     assert (answer.status_code, list(answer.json["errors"])) == (503, ["storage"])
     (tmp_path / "storage").mkdir()
     assert ready.test_client().get("/ready").status_code == 200
-    assert list((tmp_path / "storage").iterdir()) == []
+    assert list((tmp_path / "storage").iterdir()) == []  # the check leaves nothing behind
 
 
-def test_jobs_that_nobody_does_degrade_it(ready: Flask) -> None:
+def test_a_missing_worker_degrades_it(ready: Flask, tmp_path: Path) -> None:
     with ready.app_context():
-        db.session.add(Job(type="render", subject_id=uuid4(), created_at=now() - timedelta(minutes=1)))
+        db.session.add(Job(type="render", subject_id=uuid4()))
         db.session.commit()
+    assert_degraded(ready, "No worker is at work; 1 jobs wait.")
+    workers.report(tmp_path / "storage")
+    assert ready.test_client().get("/ready").json["status"] == "ready"
+    workers.leave(tmp_path / "storage")
+    assert_degraded(ready, "No worker is at work")
+
+
+def test_a_worker_that_was_killed_is_missed_and_then_forgotten(ready: Flask, tmp_path: Path) -> None:
+    killed = tmp_path / "storage" / "workers" / "elsewhere-1"
+    killed.parent.mkdir()
+    killed.touch()
+    assert ready.test_client().get("/ready").json["status"] == "ready"
+    os.utime(killed, (time.time() - 20, time.time() - 20))
+    assert_degraded(ready, "No worker is at work")
+    os.utime(killed, (time.time() - 7200, time.time() - 7200))
+    workers.report(tmp_path / "storage")
+    assert not killed.exists()
+
+
+def assert_degraded(ready: Flask, because: str) -> None:
     answer = ready.test_client().get("/ready")
     assert (answer.status_code, answer.json["status"]) == (200, "degraded")
-    assert "1 jobs wait" in next(check["message"] for check in answer.json["checks"] if check["state"] == "warn")
+    assert because in next(check["message"] for check in answer.json["checks"] if check["state"] == "warn")
 
 
 def test_the_doctor_finds_what_must_be_mended(tmp_path: Path) -> None:
