@@ -262,7 +262,7 @@ class World:
         simulation = owner.post(f"/scenes/{self.scene}/simulate", json={}, headers=prefer).json
         score = owner.post(f"/scenes/{self.scene}/score", json={}, headers=prefer).json
         return {
-            "render_id": render["audio"]["id"],
+            "audio_id": render["audio"]["id"],
             "job_id": render["job"]["id"],
             "simulation_id": simulation["simulation"]["id"],
             "score_id": score["score"]["id"],
