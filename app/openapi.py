@@ -9,10 +9,10 @@ import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask import Flask
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, missing
 from werkzeug.routing import BaseConverter, ValidationError
 
-from app.schemas import Blueprint, ErrorSchema, Measure, Real, VectorField
+from app.schemas import BaseSchema, Blueprint, ErrorSchema, Measure, Real, VectorField
 
 
 class AnyUUID(BaseConverter):
@@ -50,6 +50,7 @@ def describe(app: Flask) -> Api:
     api.register_converter(AnyUUID, lambda converter: {"type": "string", "format": "uuid"})
     assert marshmallow.converter is not None  # noqa: S101  made by the line above
     marshmallow.converter.add_attribute_function(_own_fields)
+    marshmallow.converter.add_attribute_function(_null_in_patches)
     return api
 
 
@@ -76,11 +77,32 @@ def _own_fields(self: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]
     if isinstance(field, Measure):
         return _measure(field)
     if isinstance(field, VectorField):
-        inner = {axis: _nullable(_measure(part), field.nullable_components) for axis, part in field.inner.items()}
+        nullable = field.nullable_components or _is_patch(field)
+        inner = {axis: _nullable(_measure(part), nullable) for axis, part in field.inner.items()}
         return {"type": ["object", "null"] if field.allow_none else "object", "properties": inner, "additionalProperties": False}
     if isinstance(field, Real):
         return {"type": "number"}
     return {}
+
+
+def _null_in_patches(self: Any, field: fields.Field[Any], ret: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """In a merge patch null stands for the default of a field that has one."""
+    if field.allow_none or field.load_default is missing or not _is_patch(field):
+        return {}
+    if "$ref" in ret:
+        return {"anyOf": [{"$ref": ret.pop("$ref")}, {"type": "null"}]}
+    if "anyOf" in ret:
+        return {"anyOf": [*ret["anyOf"], {"type": "null"}]}
+    choices = {"enum": [*ret["enum"], None]} if "enum" in ret else {}
+    return {"type": [ret["type"], "null"], **choices} if isinstance(ret.get("type"), str) else choices
+
+
+def _is_patch(field: fields.Field[Any]) -> bool:
+    """Whether a field is described as part of a merge patch, or of an object that patches merge into."""
+    schema = getattr(field, "parent", None)
+    if not isinstance(schema, Schema) or not (schema.partial is True or getattr(schema, "MERGED", False)):
+        return False
+    return not isinstance(schema, BaseSchema) or schema._unset(str(field.name)) is not None
 
 
 def _measure(field: Measure) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from app.access import visible_to
 from app.auth.tokens import current_actor, guard
-from app.changes.requests import answer_with, of_request
+from app.changes.requests import CHANGING, MAKING, READING, answer_with, of_request
 from app.engine.catalogue import CATALOGUE
 from app.engine.physics.presets import GRAVITY, MATERIALS
 from app.engine.physics.solvers import SOLVERS
@@ -33,7 +33,6 @@ from app.physics_parameters.schemas import (
     ValidSchema,
 )
 from app.scenes import in_force, reading
-from app.scenes.requests import CHANGING, MAKING, READING
 from app.schemas import Blueprint
 from app.universes.models import Universe
 from app.universes.reading import revision_for
@@ -119,6 +118,7 @@ def validate_set(given: dict[str, Any]) -> Response:
 @bp.doc(operationId="getPhysicsOfUniverse", parameters=READING)
 @guard(optional=True)
 @bp.response(200, InForceSchema)
+@bp.alt_response(304, success=True)
 def get_of_universe(universe_id: UUID) -> Response:
     """The parameters in force in a universe."""
     head = revision_for(current_actor(), universe_id)
@@ -129,6 +129,7 @@ def get_of_universe(universe_id: UUID) -> Response:
 @bp.doc(operationId="getPhysicsOfScene", parameters=READING)
 @guard(optional=True)
 @bp.response(200, InForceSchema)
+@bp.alt_response(304, success=True)
 def get_of_scene(scene_id: UUID) -> Response:
     """The parameters in force in a scene."""
     scene = reading.find(current_actor(), "scenes", scene_id)
@@ -140,6 +141,7 @@ def get_of_scene(scene_id: UUID) -> Response:
 @bp.doc(operationId="getPhysicsParameters", parameters=READING)
 @guard(optional=True)
 @bp.response(200, PhysicsParametersSchema)
+@bp.alt_response(304, success=True)
 def get_set(set_id: UUID) -> Response:
     """A set of physics parameters."""
     return reading.answer_entity(current_actor(), _COLLECTION, set_id)
@@ -157,7 +159,7 @@ def replace_set(given: dict[str, Any], set_id: UUID) -> Response:
 
 @bp.patch("/<uuid:set_id>")
 @bp.doc(operationId="changePhysicsParameters", parameters=CHANGING)
-@guard()
+@guard(deferred=True)
 @bp.arguments(PhysicsParametersSchema(partial=True))
 @bp.response(200, PhysicsParametersSchema)
 def change_set(given: dict[str, Any], set_id: UUID) -> Response:

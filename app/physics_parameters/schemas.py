@@ -38,6 +38,15 @@ class Gravity(fields.Field[dict[str, Any]]):
         return {"x": 0.0, "y": 0.0 - self._strength.deserialize(value), "z": 0.0}
 
 
+_GIVEN = {
+    "type": "object",
+    "properties": {"value": {"type": "number"}, "unit": {"type": "string", "maxLength": 40}},
+    "required": ["value", "unit"],
+    "additionalProperties": False,
+}
+_COMPONENT = {"anyOf": [{"type": "number", "minimum": -300, "maximum": 300}, _GIVEN, {"type": "null"}]}
+
+
 class BoundsSchema(BaseSchema):
     """A box; a side that is absent or null is open."""
 
@@ -77,13 +86,27 @@ class CustomParameterSchema(BaseSchema):
             raise ma.ValidationError(f"Must be in its own range, {low} to {high} {unit}.", "value")
 
 
+_CUSTOM_DESCRIBED = {
+    "type": "object",
+    "properties": {
+        "value": {"type": "number"},
+        "unit": {"type": "string", "maxLength": 40, "default": "1"},
+        "min": {"type": ["number", "null"], "default": None},
+        "max": {"type": ["number", "null"], "default": None},
+        "description": {"type": "string", "maxLength": 500, "default": ""},
+    },
+    "required": ["value"],
+    "additionalProperties": False,
+}
+
+
 class CustomParameters(fields.Field[dict[str, Any]]):
     """Custom parameters by name. In a merge patch null removes one."""
 
     def __init__(self, **kwargs: Any) -> None:
         described = {
             "type": "object",
-            "additionalProperties": {"type": ["object", "null"]},
+            "additionalProperties": {"anyOf": [_CUSTOM_DESCRIBED, {"type": "null"}]},
             "maxProperties": CUSTOM_LIMIT,
             "description": "Up to 32 quantities {value, unit, min, max, description} by name; mappings read them as custom.NAME.",
         }
@@ -140,16 +163,11 @@ class PhysicsParametersSchema(BaseSchema):
             "anyOf": [
                 {
                     "type": "object",
-                    "properties": {axis: {"description": f"{PHYSICS[f'gravity.{axis}'].range_text}, or null."} for axis in AXES},
+                    "properties": dict.fromkeys(AXES, _COMPONENT),
                     "additionalProperties": False,
                 },
                 {"type": "number", "minimum": 0, "maximum": 300},
-                {
-                    "type": "object",
-                    "properties": {"value": {"type": "number"}, "unit": {"type": "string"}},
-                    "required": ["value", "unit"],
-                    "additionalProperties": False,
-                },
+                _GIVEN,
                 {"type": "null"},
             ],
         },
@@ -168,6 +186,10 @@ class PhysicsParametersSchema(BaseSchema):
     revision = fields.Integer(dump_only=True)
     created_at = fields.DateTime(dump_only=True)
     updated_at = fields.DateTime(dump_only=True)
+
+    def _unset(self, key: str) -> Any:
+        """Custom parameters are removed one by one, so null for all of them is no value."""
+        return None if key == "custom" else super()._unset(key)
 
 
 class NewPhysicsParametersSchema(PhysicsParametersSchema):

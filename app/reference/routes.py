@@ -7,10 +7,9 @@ from typing import Any
 from flask import Response, request
 
 from app.auth.tokens import guard
-from app.changes.requests import answer_with, of_request
+from app.changes.requests import MAKING, answer_with, of_request
 from app.reference import service
 from app.reference.schemas import FromReferenceSchema, ReferenceSystemSchema, SystemsSchema
-from app.scenes.requests import MAKING
 from app.schemas import Blueprint
 from app.universes.schemas import ShownUniverseSchema
 

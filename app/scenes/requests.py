@@ -74,24 +74,3 @@ def _neighbours() -> dict[str, fields.Field[Any]]:
 def _with(schema: type[BaseSchema], prefix: str, members: Mapping[str, Any]) -> type[BaseSchema]:
     made: type[BaseSchema] = type(f"{prefix}{schema.__name__}", (schema,), {**members, "__doc__": schema.__doc__})
     return made
-
-
-def _header(name: str, description: str, pattern: str, longest: int) -> dict[str, Any]:
-    form = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern}
-    return {"in": "header", "name": name, "schema": form, "description": description}
-
-
-_KEY = _header("Idempotency-Key", "Repeating a request with its key is safe.", "^[!-~]+$", 255)
-_CLIENT = _header("X-Client-Id", "The tab that makes the change.", "^[A-Za-z0-9._:-]+$", 64)
-_GROUP = _header("X-Edit-Group", "The gesture that the change is part of.", "^[A-Za-z0-9._:-]+$", 64)
-_IF_MATCH = {"in": "header", "name": "If-Match", "schema": {"type": "string"}, "description": "ETags; 412 when none is the present one."}
-_IF_NONE_MATCH = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}, "description": "ETags; 304 for the present one."}
-
-MAKING = [_KEY, _CLIENT, _GROUP]
-"""Headers of requests that make something."""
-
-CHANGING = [*MAKING, _IF_MATCH]
-"""Headers of requests that change something."""
-
-READING = [_IF_NONE_MATCH]
-"""Headers of requests that read one thing."""

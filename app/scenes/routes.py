@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, select, tuple_
 
 from app.access import visible_to
 from app.auth.tokens import current_actor, guard
-from app.changes.requests import answer_with, of_request, with_revision
+from app.changes.requests import CHANGING, MAKING, READING, answer_with, of_request, with_revision
 from app.changes.service import Done
 from app.engine.physics.solvers import SOLVERS
 from app.errors import Invalid
@@ -21,9 +21,6 @@ from app.pages import Listing, page_schema, query_of
 from app.scenes import reading, service
 from app.scenes.models import Scene
 from app.scenes.requests import (
-    CHANGING,
-    MAKING,
-    READING,
     CopySchema,
     EffectiveSchema,
     OrderedSchema,
@@ -112,6 +109,7 @@ def reorder_scenes(given: dict[str, Any]) -> Response:
 @bp.doc(operationId="getScene", parameters=READING)
 @guard(optional=True)
 @bp.response(200, SceneSchema)
+@bp.alt_response(304, success=True)
 def get_scene(scene_id: UUID) -> Response:
     """A scene, without what it holds."""
     return reading.answer_entity(current_actor(), "scenes", scene_id)
@@ -160,6 +158,7 @@ def duplicate_scene(scene_id: UUID) -> Response:
 @bp.doc(operationId="getEffectiveScene", parameters=READING)
 @guard(optional=True)
 @bp.response(200, EffectiveSchema)
+@bp.alt_response(304, success=True)
 def get_effective(scene_id: UUID) -> Response:
     """Every value in force in a scene and where it comes from, with the voices and mappings that it plays."""
     row = reading.find(current_actor(), "scenes", scene_id)
@@ -246,6 +245,7 @@ class _Parts:
         @items.doc(operationId=f"get{noun}", summary=f"A {noun.lower()}.", parameters=READING)
         @guard(optional=True)
         @items.response(200, schema)
+        @items.alt_response(304, success=True)
         def get_part(part_id: UUID) -> Response:
             return reading.answer_entity(current_actor(), collection, part_id)
 

@@ -73,12 +73,16 @@ def zero_vector() -> dict[str, float]:
 class TransitionSchema(BaseSchema):
     """How the scene begins after the one before it."""
 
+    MERGED: ClassVar = True
+
     type = OneOf(("cut", "crossfade"), load_default="cut")
     seconds = measure("scene", "transition.seconds")
 
 
 class StorySchema(BaseSchema):
     """What the scene tells."""
+
+    MERGED: ClassVar = True
 
     plot_point = Text(high=500, load_default="")
     text = Text(high=2000, load_default="")
@@ -150,6 +154,10 @@ class SceneSchema(EntitySchema):
     timeline = Entire(TimelineSchema, load_default=lambda: {"keyframes": [], "markers": []})
     story = fields.Nested(StorySchema, load_default=lambda: StorySchema().load({}))
 
+    def _unset(self, key: str) -> Any:
+        """Overrides are taken back one by one, so null for all of them is no value."""
+        return None if key == "harmony" else super()._unset(key)
+
 
 class Vertex(fields.Tuple):
     """A corner [x, y] of a polygon, in m."""
@@ -193,6 +201,8 @@ class MaterialSchema(BaseSchema):
 
 class OrbitSchema(BaseSchema):
     """Keplerian elements about another body; a period, a semi-major axis, or both."""
+
+    MERGED: ClassVar = True
 
     semi_major_axis = measure("orbit", "semi_major_axis")
     period = measure("orbit", "period")
@@ -278,6 +288,8 @@ class ConstraintSchema(PartSchema):
 class AdsrSchema(BaseSchema):
     """The envelope of a note."""
 
+    MERGED: ClassVar = True
+
     attack_s = measure("voice", "adsr.attack_s")
     decay_s = measure("voice", "adsr.decay_s")
     sustain = measure("voice", "adsr.sustain")
@@ -354,13 +366,17 @@ class VoiceSchema(PartSchema):
         metadata={"description": "Empty: no instrument can be automated."},
     )
 
+    def _unset(self, key: str) -> Any:
+        """Parameters return to their defaults one by one, so null for all of them is no value."""
+        return None if key == "parameters" else super()._unset(key)
+
 
 class FilterSchema(BaseSchema):
     """Which events of a kind sound."""
 
     min_impulse = Real(validate=validate.Range(min=0, error="Must be 0 N*s or more."))
     with_ = OneOf(WITH, data_key="with", attribute="with")
-    quantity = Text(high=60, pattern=_QUANTITY)
+    quantity = Text(high=60, pattern=_QUANTITY, message="Must be the name of a quantity, such as speed or custom.wind.")
     level = Real()
 
 
@@ -400,7 +416,7 @@ class SourceSchema(BaseSchema):
     """What a mapping reads: a quantity of some bodies, or the output of another mapping."""
 
     bodies = Selector()
-    quantity = Text(low=1, high=60, pattern=_QUANTITY)
+    quantity = Text(low=1, high=60, pattern=_QUANTITY, message="Must be the name of a quantity, such as speed or custom.wind.")
     mapping_id = fields.UUID()
 
     @ma.post_load
