@@ -64,7 +64,7 @@ def _demo_user(made: list[str]) -> Actor:
         with unit_of_work() as session:
             known = users.add(session, USERNAME, EMAIL, password_hash).id
         made.append(f"user {USERNAME}")
-    return Actor(known, username=USERNAME)
+    return Actor(known)
 
 
 def _password() -> str:

@@ -108,6 +108,13 @@ def test_a_patch_merges_and_null_is_the_default_or_the_universes(ada: Any, unive
     assert ada.patch(f"{PATH}/{shared['id']}", json={"gravity": None}).json["gravity"] == {"x": 0.0, "y": -9.80665, "z": 0.0}
 
 
+def test_objects_whose_keys_come_and_go_take_null_by_key_only(ada: Any, universe: str, scene: dict[str, Any]) -> None:
+    """Null for the whole would, merged, change nothing; so it is no value."""
+    one = make_set(ada, universe_id=universe, custom={"a": {"value": 1}})
+    assert refusal(ada.patch(f"{PATH}/{one['id']}", json={"custom": None})) == {"custom": ["Field may not be null."]}
+    assert refusal(ada.patch(f"/scenes/{scene['id']}", json={"harmony": None})) == {"harmony": ["Field may not be null."]}
+
+
 def test_custom_parameters_stay_within_their_number_when_merged(ada: Any, universe: str) -> None:
     one = make_set(ada, universe_id=universe, custom={f"a{i}": {"value": i} for i in range(20)})
     found = refusal(ada.patch(f"{PATH}/{one['id']}", json={"custom": {f"b{i}": {"value": i} for i in range(13)}}))
