@@ -12,6 +12,7 @@ from flask import Flask
 from marshmallow import Schema, fields, missing
 from werkzeug.routing import BaseConverter, ValidationError
 
+from app.outcomes import Outcomes, declare
 from app.schemas import BaseSchema, Blueprint, ErrorSchema, Measure, Real, VectorField
 
 
@@ -37,20 +38,24 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     """flask-smorest's description, with the error answers left to app.errors."""
 
     ERROR_SCHEMA = ErrorSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None  # every status is named where it can be answered
 
     def _register_error_handlers(self) -> None:
         """Errors have one rendering, registered by create_app()."""
+
+    def _register_responses(self) -> None:
+        declare(self.spec)
 
 
 def describe(app: Flask) -> Api:
     """The API of an application, ready for `mount`."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
-    api = Api(app, spec_kwargs={"marshmallow_plugin": marshmallow, "info": {"license": {"name": "MIT"}}})
+    api = Api(app, spec_kwargs={"marshmallow_plugin": marshmallow, "plugins": [Outcomes()], "info": {"license": {"name": "MIT"}}})
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     api.register_converter(AnyUUID, lambda converter: {"type": "string", "format": "uuid"})
     assert marshmallow.converter is not None  # noqa: S101  made by the line above
     for described in (_own_fields, _null_in_patches):
-        marshmallow.converter.add_attribute_function(described)  # type: ignore[no-untyped-call]  apispec does not type it
+        marshmallow.converter.add_attribute_function(described)  # type: ignore[no-untyped-call]
     return api
 
 
@@ -63,7 +68,8 @@ def mount(app: Flask, api: Api, blueprint: Blueprint) -> None:
 
 def _schema_name(schema: Any) -> str:
     instance = schema if isinstance(schema, Schema) else None
-    name = resolve_schema_cls(schema).__name__.removesuffix("Schema")
+    resolved: Any = resolve_schema_cls(schema)
+    name: str = resolved.__name__.removesuffix("Schema")
     if instance is None:
         return name
     if instance.partial:
