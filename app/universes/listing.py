@@ -1,4 +1,4 @@
-"""The list of universes: who may see which, in one statement."""
+"""The list of universes: who may see which, in one statement that tells their ids and revisions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SORTS = {name: _UNIVERSES.c[name] for name in ("updated_at", "created_at", "nam
 
 
 def _listing(who: Actor, *conditions: ColumnElement[bool]) -> Listing:
-    statement = select(*_UNIVERSES.columns).where(visible_to(who), *conditions)
+    statement = select(_UNIVERSES.c.id, _UNIVERSES.c.revision).where(visible_to(who), *conditions)
     return Listing(statement, key=_UNIVERSES.c.id, sorts=_SORTS, default="-updated_at")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,7 @@ _STANDING = (
     .where(_UNIVERSES.c.id == bindparam("universe_id"))
 )
 _UNIVERSE = select(_UNIVERSES).where(_UNIVERSES.c.id == bindparam("universe_id"))
+_SEVERAL = select(_UNIVERSES).where(_UNIVERSES.c.id.in_(bindparam("ids", expanding=True)))
 _IN_SCENES = ("bodies", "constraints", "voices", "mappings")
 
 
@@ -95,6 +96,18 @@ def answer(actor: Actor, universe_id: UUID, form: str, build: Callable[[UUID], t
         revision, text = _settled(universe_id, build, revision)
         kept.put((universe_id, revision, form), text)
     return _tagged(Response(text, content_type="application/json"), revision)
+
+
+def own_fields(listed: Sequence[tuple[UUID, int]]) -> list[bytes]:
+    """The own fields of universes, in JSON, by id and revision; those that are not kept are read in one statement."""
+    kept = _kept()
+    found = {universe_id: kept.get((universe_id, revision, "own")) for universe_id, revision in listed}
+    missing = [universe_id for universe_id, text in found.items() if text is None]
+    if missing:
+        for row in db.session.connection().execute(_SEVERAL, {"ids": missing}).mappings():
+            text = found[row["id"]] = orjson.dumps(universe_json(row))
+            kept.put((row["id"], row["revision"], "own"), text)
+    return [text for text in found.values() if text is not None]
 
 
 def with_scenes(universe_id: UUID) -> tuple[int, Document]:
