@@ -7,8 +7,9 @@ from typing import Any
 
 import flask
 import orjson
-from flask import Flask
+from flask import Flask, Request, Response
 from flask.json.provider import JSONProvider
+from flask.sessions import SessionInterface, SessionMixin
 from flask_cors import CORS
 
 from app import cli, config, errors, logs, models, rate_limits
@@ -33,10 +34,21 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
+class NoCookies(SessionInterface):
+    """No session in a cookie: who asks is known by their token alone."""
+
+    def open_session(self, app: Flask, request: Request) -> None:
+        """Nothing, so that Flask takes its null session."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Nothing to save."""
+
+
 class HarmonicUniverse(Flask):
-    """The application's class: Flask with our JSON."""
+    """The application's class: Flask with our JSON and without cookies."""
 
     json_provider_class = OrjsonProvider
+    session_interface = NoCookies()
 
 
 def create_app(environ: dict[str, str] | None = None, **overrides: Any) -> Flask:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, or_, select, true
+from sqlalchemy import ColumnElement, ScalarSelect, and_, bindparam, or_, select, true
 
-from app.errors import Forbidden, Gone, NotFound, TokenInvalid
+from app.auth.models import LoginSession
+from app.errors import Forbidden, Gone, NotFound, TokenInvalid, TokenRevoked
 from app.universes.models import Membership, Universe
+from app.users.models import User
+
+_users: Any = User.__table__
+_sessions: Any = LoginSession.__table__
+LIVING = (
+    select(_users.c.role)
+    .join_from(_sessions, _users, _sessions.c.user_id == _users.c.id)
+    .where(
+        _sessions.c.id == bindparam("caller_session", type_=_sessions.c.id.type),
+        _sessions.c.revoked_at.is_(None),
+        _users.c.id == bindparam("caller", type_=_users.c.id.type),
+        _users.c.is_active.is_(True),
+    )
+)
+"""The account role of the caller of `caller_params`; no row when their session has ended or their user is gone or disabled."""
+HOLDER = LIVING.scalar_subquery().label("holder")
+"""SQL: the same as a column of another statement, NULL for no row."""
 
 
 class Role(StrEnum):
@@ -57,10 +75,26 @@ class Actor:
     id: UUID | None = None
     admin: bool = False
     session_id: UUID | None = None
-    username: str = ""
 
 
 ANONYMOUS = Actor()
+
+
+def caller_params(actor: Actor) -> dict[str, UUID | None]:
+    """The parameters of a statement with HOLDER."""
+    return {"caller": actor.id, "caller_session": actor.session_id}
+
+
+def confirmed(actor: Actor, holder: str | None) -> Actor:
+    """An actor whose HOLDER a statement has answered; one without a session, such as a command's, as it is.
+
+    Raises TokenRevoked when the session has ended.
+    """
+    if actor.session_id is None:
+        return actor
+    if holder is None:
+        raise TokenRevoked
+    return replace(actor, admin=holder == "admin")
 
 
 def role_of(actor: Actor, membership: str | None) -> Role:
@@ -106,7 +140,9 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
 def readable_by(actor: Actor) -> ColumnElement[bool]:
     """SQL: the universes an actor may read when they know the id: the same table, as a condition."""
-    allowed: list[ColumnElement[bool]] = [Universe.visibility.in_([v for v in VISIBILITIES if Action.READ in ALLOWED[v][role_of(actor, None)]])]
+    allowed: list[ColumnElement[bool]] = [
+        Universe.visibility.in_([v for v in VISIBILITIES if Action.READ in ALLOWED[v][role_of(actor, None)]])
+    ]
     if actor.id is not None:
         allowed.append(is_member(actor))
     return and_(Universe.deleted_at.is_(None), or_(*allowed))

@@ -129,23 +129,27 @@ def write_turn(engine: Engine) -> Iterator[None]:
         _write_turn.release()
 
 
-def writing(engine: Engine) -> dict[str, Any]:
-    """Execution options of a connection that will write: SQLite locks at once, a server opens a transaction."""
-    return {"write": True} if engine.dialect.name == "sqlite" else {"isolation_level": "READ COMMITTED"}
-
-
 def prepare(engine: Engine) -> None:
     """Listen on a new engine: SQLite needs its pragmas and explicit BEGINs, a server's connections a look after a rest."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
         return
+    event.listen(engine, "begin", _on_server_begin)
     event.listen(engine, "checkin", _on_checkin)
     event.listen(engine, "checkout", partial(_on_checkout, engine.dialect))
 
 
+def _on_server_begin(connection: Any) -> None:
+    """Open a real transaction for writing; the driver's own switch costs no round trip, unlike an isolation level."""
+    if connection.get_execution_options().get("write"):
+        connection.connection.dbapi_connection.autocommit = False
+
+
 def _on_checkin(dbapi: Any, record: Any) -> None:
     record.info["idle_since"] = time.monotonic()
+    if dbapi is not None:
+        dbapi.autocommit = True
 
 
 def _on_checkout(dialect: Any, dbapi: Any, record: Any, proxy: Any) -> None:

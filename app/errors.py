@@ -217,7 +217,9 @@ def is_unique_breach(error: IntegrityError) -> bool:
 
 
 def _of_http(error: HTTPException) -> Problem:
-    named = {family.status_code: family for family in (BadPayload, Forbidden, NotFound, Conflict, Gone, PayloadTooLarge, UnsupportedMediaType)}
+    named = {
+        family.status_code: family for family in (BadPayload, Forbidden, NotFound, Conflict, Gone, PayloadTooLarge, UnsupportedMediaType)
+    }
     status = error.code or 500
     headers = {key: value for key, value in error.get_headers() if key.lower() not in ("content-type", "content-length")}
     if status in named:
@@ -250,5 +252,3 @@ def _rfc_9457(found: dict[str, Any]) -> dict[str, Any]:
         "instance": request.path,
         **{key: value for key, value in found.items() if key not in ("status_code", "message")},
     }
-
-

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -21,12 +26,28 @@ _HEADERS = {
 }
 
 
+class Headed:
+    """A WSGI application whose answers carry security headers, whoever makes them."""
+
+    def __init__(self, application: WSGIApplication, headers: Mapping[str, str]) -> None:
+        self.application, self.headers = application, list(headers.items())
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """The answer of the application, with the headers that it did not set itself."""
+
+        def start(status: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
+            own = {name.lower() for name, _ in headers}
+            return start_response(status, [*headers, *(header for header in self.headers if header[0].lower() not in own)], *failure)
+
+        return self.application(environ, start)
+
+
 def follow_requests(app: Flask) -> None:
     """Give every request an id, security headers and a line in the log."""
     app.before_request(_begin)
     app.after_request(_end)
-    if app.config["SETTINGS"].production:
-        app.after_request(_strict_transport)
+    strict = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if app.config["SETTINGS"].production else {}
+    app.wsgi_app = Headed(app.wsgi_app, {**_HEADERS, **strict})  # type: ignore[method-assign]
 
 
 def _begin() -> None:
@@ -39,8 +60,6 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     headers = response.headers
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
     headers["X-Request-Id"] = g.get("request_id") or uuid4().hex
     if request.path.startswith("/api") and "Cache-Control" not in headers:
         headers["Cache-Control"] = "private, no-cache"
@@ -51,9 +70,4 @@ def _end(response: Response) -> Response:
         status=response.status_code,
         ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 1),
     )
-    return response
-
-
-def _strict_transport(response: Response) -> Response:
-    response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     return response

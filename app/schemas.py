@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -200,10 +201,19 @@ class ErrorSchema(ma.Schema):
     retry_after = fields.Float(metadata={"description": "Seconds to wait before trying again."})
 
 
+@cache
+def _instance(schema: type[ma.Schema]) -> ma.Schema:
+    """One instance of a schema for all requests: it keeps nothing of what it loads, and is slow to make."""
+    return schema()
+
+
 class Parser(FlaskParser):
     """Reads requests as the rest of the service does: strict JSON, no unknown query parameters, flat errors."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
+
+    def _get_schema(self, argmap: Any, req: Request) -> ma.Schema:
+        return _instance(argmap) if isinstance(argmap, type) else super()._get_schema(argmap, req)
 
     def _raw_load_json(self, req: Request) -> Any:
         return read_json(req)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from app.database import write_turn, writing
+from app.database import write_turn
 from app.extensions import db
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ def unit_of_work() -> Iterator[Session]:
     try:
         with write_turn(db.engine):
             try:
-                session.connection(execution_options=writing(db.engine))  # before any statement, or it is ignored
+                session.connection(execution_options={"write": True})  # before any statement, or it is ignored
                 yield session
                 session.commit()
             except BaseException:

@@ -8,7 +8,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 
-from app.database import UtcDateTime, writing
+from app.database import UtcDateTime
 from app.extensions import db
 
 ONE_AT_A_TIME = 5_021_873  # the key of the lock, for this schema's migrations alone
@@ -17,7 +17,7 @@ ONE_AT_A_TIME = 5_021_873  # the key of the lock, for this schema's migrations a
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
     """A draft's text for our own column types, with their import."""
     if kind == "type" and isinstance(item, UtcDateTime):
-        autogen.imports.add("from app.database import UtcDateTime, writing")
+        autogen.imports.add("from app.database import UtcDateTime")
         return "UtcDateTime()"
     return False
 
@@ -49,7 +49,7 @@ def run() -> None:
         with context.begin_transaction():
             context.run_migrations()
         return
-    with db.engine.connect().execution_options(**writing(db.engine)) as connection:
+    with db.engine.connect().execution_options(write=True) as connection:
         context.configure(connection=connection, **options)
         with context.begin_transaction():
             wait_for_turn(connection)

@@ -13,7 +13,6 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.changes.models import SQLITE_TRIGGERS
-from app.database import writing
 from app.extensions import db
 from tests.databases import fresh_postgresql
 
@@ -61,7 +60,7 @@ def app(_app: Flask) -> Iterator[Flask]:
 def empty(engine: sa.Engine) -> None:
     """Delete every row, the log's included, lifting its triggers for this transaction."""
     tables = [table.name for table in reversed(db.metadata.sorted_tables)]
-    with engine.connect().execution_options(**writing(engine)) as connection, connection.begin():
+    with engine.connect().execution_options(write=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL hu.compacting = 'on'")
             connection.exec_driver_sql(f"TRUNCATE {', '.join(tables)} CASCADE")

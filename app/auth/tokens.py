@@ -13,29 +13,14 @@ from uuid import UUID
 import jwt as pyjwt
 from flask import current_app, g, request
 from flask_jwt_extended import create_access_token, create_refresh_token
-from sqlalchemy import bindparam, select
 
 from app import rate_limits
-from app.access import ANONYMOUS, Actor
-from app.auth.models import LoginSession
+from app.access import ANONYMOUS, LIVING, Actor, caller_params, confirmed
 from app.errors import Problem, TokenExpired, TokenInvalid, TokenRevoked, answer
 from app.extensions import db, jwt
-from app.users.models import User
 
 REQUIRED = ("exp", "iat", "jti", "sub", "iss", "aud", "type", "sid")
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
-
-_users, _sessions = User.__table__, LoginSession.__table__
-_HOLDER = (
-    select(_users.c.username, _users.c.role)
-    .join_from(_sessions, _users, _sessions.c.user_id == _users.c.id)
-    .where(
-        _sessions.c.id == bindparam("session_id"),
-        _sessions.c.revoked_at.is_(None),
-        _users.c.id == bindparam("user_id"),
-        _users.c.is_active.is_(True),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +62,8 @@ def claims_of(token: object, kind: str = "access") -> Claims:
 
 def actor_with(claims: Claims) -> Actor:
     """The actor of some claims. Raises TokenRevoked when their session has ended or their user is gone or disabled."""
-    found = db.session.connection().execute(_HOLDER, {"session_id": claims.session_id, "user_id": claims.user_id}).first()
-    if found is None:
-        raise TokenRevoked
-    return Actor(claims.user_id, found.role == "admin", claims.session_id, found.username)
+    claimed = Actor(claims.user_id, False, claims.session_id)
+    return confirmed(claimed, db.session.connection().execute(LIVING, caller_params(claimed)).scalar())
 
 
 def actor_of(token: object) -> Actor:
@@ -89,24 +72,45 @@ def actor_of(token: object) -> Actor:
 
 
 def current_actor() -> Actor:
-    """Who sent the request at hand; only views behind `guard` may ask."""
+    """Who sent the request at hand; only views behind `guard` may ask. Raises TokenRevoked, behind a deferred one."""
+    if "actor" not in g:
+        g.actor = actor_with(g.claims) if g.claims else ANONYMOUS
     actor: Actor = g.actor
     return actor
 
 
-def guard(*, optional: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def claimed_actor() -> Actor:
+    """Who the token says sent the request, whose session a deferred guard has not looked up yet; the log's commit does."""
+    claims: Claims | None = g.claims
+    if "actor" in g or claims is None:
+        return current_actor()
+    return Actor(claims.user_id, False, claims.session_id)
+
+
+def confirm(holder: str | None) -> Actor:
+    """The sender, once a statement has answered HOLDER for the claimed actor. Raises TokenRevoked."""
+    g.actor = confirmed(claimed_actor(), holder)
+    return current_actor()
+
+
+def guard(*, optional: bool = False, deferred: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Admit a view's callers by their access token, note who they are and count their writes.
 
     An optional guard also admits callers without an Authorization header, as ANONYMOUS; a bad header is 401 all the same.
+    A deferred one leaves it to the view to learn whether the session lives, in a statement that it needs anyway: HOLDER
+    or commit_change().
     """
     security: list[dict[str, list[str]]] = [{"bearer": []}, {}] if optional else [{"bearer": []}]
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.actor = _sender(optional)
+            token = bearer()
+            g.claims = None if token is None and optional else claims_of(token)
+            if not deferred:
+                current_actor()
             if request.method in _WRITES:
-                _count_write(g.actor)
+                _count_write(g.claims)
             return view(*args, **kwargs)
 
         described = deepcopy(getattr(view, "_apidoc", {}))  # where flask-smorest keeps what decorators say of a view
@@ -128,18 +132,11 @@ def bearer() -> str | None:
     return token.strip()
 
 
-def _sender(optional: bool) -> Actor:
-    token = bearer()
-    if token is None and optional:
-        return ANONYMOUS
-    return actor_of(token)
-
-
-def _count_write(actor: Actor) -> None:
-    if actor.id is None:
+def _count_write(claims: Claims | None) -> None:
+    if claims is None:
         rate_limits.hit("address", rate_limits.address())
     else:
-        rate_limits.hit("writes", actor.id)
+        rate_limits.hit("writes", claims.user_id)
 
 
 @lru_cache(maxsize=4096)

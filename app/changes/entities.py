@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, Update, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.access import ALLOWED, Action, Role
@@ -303,13 +304,24 @@ def _give_keys(turn: Turn, kind: Editable, ids: list[UUID], keys: list[str]) -> 
 
 
 def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[Any, Any]:
-    where = (kind.table.c.id == entity_id, kind.table.c.universe_id == turn.universe_id)
-    row = turn.session.execute(select(kind.table).where(*where)).mappings().first()
+    named = {"entity_id": entity_id, "universe_id": turn.universe_id}
+    row = turn.session.connection().execute(_read_one(kind.table), named).mappings().first()
     if row is not None:
         return row
     if turn.session.scalar(select(_TOMBSTONES.c.id).where(_TOMBSTONES.c.id == entity_id)) is not None:
         raise Gone
     raise NotFound
+
+
+@cache
+def _read_one(table: Any) -> Select[Any]:
+    """One entity of a universe. Statements are built once; building them costs as much as running them."""
+    return select(table).where(table.c.id == bindparam("entity_id"), table.c.universe_id == bindparam("universe_id"))
+
+
+@cache
+def _write_one(table: Any) -> Update:
+    return update(table).where(table.c.id == bindparam("entity_id"))
 
 
 def _match(intent: Intent, revision: int) -> None:
@@ -326,7 +338,7 @@ def _insert(turn: Turn, kind: Editable, entity_id: UUID, document: Document) -> 
         "updated_at": turn.moment,
         **columns_from(kind.model, document),
     }
-    turn.session.execute(insert(kind.table).values(row))
+    turn.session.execute(insert(kind.table), row)
     return row
 
 
@@ -345,7 +357,7 @@ def insert_subtree(turn: Turn, subtree: Mapping[str, list[Document]]) -> int:
 
 def _write(turn: Turn, kind: Editable, row: Mapping[Any, Any], document: Document, names: set[str]) -> Document:
     values = {**columns_from(kind.model, document, names), "revision": turn.revision, "updated_at": turn.moment}
-    turn.session.execute(update(kind.table).where(kind.table.c.id == row["id"]).values(values))
+    turn.session.connection().execute(_write_one(kind.table), {"entity_id": row["id"], **values})
     return entity_json(kind.model, {**row, **values})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from flask import Response, request
 
-from app.auth.tokens import current_actor
+from app.auth.tokens import claimed_actor
 from app.changes.intents import op_id_of
 from app.changes.service import Done
 from app.errors import Invalid
@@ -42,7 +42,7 @@ def of_request() -> dict[str, Any]:
 
     Raises Invalid for an Idempotency-Key, X-Client-Id or X-Edit-Group that is not of its form.
     """
-    actor = current_actor()
+    actor = claimed_actor()
     key = _header("Idempotency-Key", _KEY, "1 to 255 visible ASCII characters")
     return {
         "actor": actor,

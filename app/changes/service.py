@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.access import Action, Role, require
+from app.access import HOLDER, Action, Actor, Role, caller_params, confirmed, require
 from app.changes import history
 from app.changes.content import Document, columns_from, document_of
 from app.changes.editable import EDITABLE
@@ -33,6 +33,25 @@ _MEMBERS: Any = Membership.__table__
 _LOG: Any = Change.__table__
 _KEYS: Any = IdempotencyKey.__table__
 _TOMBSTONES: Any = Tombstone.__table__
+
+_ROLE = select(_MEMBERS.c.role).where(_MEMBERS.c.universe_id == bindparam("universe_id"), _MEMBERS.c.user_id == bindparam("caller"))
+_STANDING = select(_ROLE.scalar_subquery().label("role"), HOLDER)
+
+_ADD_ROW = insert(_LOG)
+_MOVE_HEAD = update(_UNIVERSES).where(_UNIVERSES.c.id == bindparam("moved_id"))
+
+
+def _locking(universe_id: Any) -> Select[Any]:
+    return select(_UNIVERSES).where(_UNIVERSES.c.id == universe_id).with_for_update()
+
+
+def _universe_of(table: Any) -> Any:
+    return select(table.c.universe_id).where(table.c.id == bindparam("entity_id")).scalar_subquery()
+
+
+_LOCK = _locking(bindparam("universe_id"))
+_LOCK_OF = {collection: _locking(_universe_of(kind.table)) for collection, kind in EDITABLE.items()}
+_LOCK_OF_BURIED = _locking(_universe_of(_TOMBSTONES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +169,24 @@ def _universe_row(intent: Intent, moment: datetime) -> dict[str, Any]:
 
 def write_row(session: Session, intent: Intent, op_hash: str, universe_id: UUID, turn: Turn, applied: Applied) -> None:
     """Add the one row of a change to the log."""
-    session.execute(
-        insert(_LOG).values(
-            universe_id=universe_id,
-            revision=turn.revision,
-            actor_id=intent.actor.id,
-            client_id=intent.client_id,
-            source=intent.source,
-            op_id=intent.op_id or uuid4(),
-            op_hash=op_hash,
-            op=applied.op or intent.op,
-            path=intent.path if applied.op is None else "",
-            before=applied.before,
-            after=applied.after,
-            group=intent.group,
-            created_at=turn.moment,
-        )
+    session.connection().execute(
+        _ADD_ROW,
+        {
+            "universe_id": universe_id,
+            "revision": turn.revision,
+            "actor_id": intent.actor.id,
+            "client_id": intent.client_id,
+            "source": intent.source,
+            "op_id": intent.op_id or uuid4(),
+            "op_hash": op_hash,
+            "op": applied.op or intent.op,
+            "path": intent.path if applied.op is None else "",
+            "before": applied.before,
+            "after": applied.after,
+            "undo_of": None,
+            "group": intent.group,
+            "created_at": turn.moment,
+        },
     )
 
 
@@ -198,28 +219,32 @@ def _overlap(name: str, other: str) -> bool:
 
 def _lock(session: Session, intent: Intent) -> Mapping[Any, Any]:
     """Lock the universe's row and read it fresh. Raises NotFound when there is none."""
-    wanted: Any = intent.universe_id
-    if wanted is None:
-        table = EDITABLE[intent.collection].table
-        wanted = select(table.c.universe_id).where(table.c.id == intent.entity_id).scalar_subquery()
-    statement: Select[Any] = select(_UNIVERSES).where(_UNIVERSES.c.id == wanted).with_for_update()
-    row = session.execute(statement).mappings().first()
-    if row is None and intent.universe_id is None:
-        buried = select(_TOMBSTONES.c.universe_id).where(_TOMBSTONES.c.id == intent.entity_id).scalar_subquery()
-        row = session.execute(select(_UNIVERSES).where(_UNIVERSES.c.id == buried).with_for_update()).mappings().first()
+    if intent.universe_id is not None:
+        row = session.connection().execute(_LOCK, {"universe_id": intent.universe_id}).mappings().first()
+    else:
+        named = {"entity_id": intent.entity_id}
+        row = session.connection().execute(_LOCK_OF[intent.collection], named).mappings().first()
+        row = row or session.connection().execute(_LOCK_OF_BURIED, named).mappings().first()
     if row is None:
+        _standing(session, intent, None)
         raise NotFound
     return row
 
 
 def _authorize(session: Session, intent: Intent, universe: Mapping[Any, Any]) -> Role:
     """The actor's role, read in a statement after the lock, so that it cannot be an older one."""
-    mine = (_MEMBERS.c.universe_id == universe["id"], _MEMBERS.c.user_id == intent.actor.id)
-    visibility, membership = universe["visibility"], session.scalar(select(_MEMBERS.c.role).where(*mine))
-    require(intent.actor, Action.READ, visibility=visibility, membership=membership)
+    actor, membership = _standing(session, intent, universe["id"])
+    visibility = universe["visibility"]
+    require(actor, Action.READ, visibility=visibility, membership=membership)
     if universe["deleted_at"] is not None and not _may_when_deleted(intent):
         raise Gone
-    return require(intent.actor, intent.action, visibility=visibility, membership=membership)
+    return require(actor, intent.action, visibility=visibility, membership=membership)
+
+
+def _standing(session: Session, intent: Intent, universe_id: UUID | None) -> tuple[Actor, str | None]:
+    """The actor, with their session seen to live, and their membership. Raises TokenRevoked."""
+    found = session.connection().execute(_STANDING, {"universe_id": universe_id, **caller_params(intent.actor)}).one()
+    return confirmed(intent.actor, found.holder), found.role
 
 
 def _may_when_deleted(intent: Intent) -> bool:
@@ -280,7 +305,7 @@ def _advance(session: Session, universe: Mapping[Any, Any], turn: Turn, applied:
     if applied.growth > 0:
         _refuse_large(turn, size)
     values: dict[str, Any] = {"revision": turn.revision, "updated_at": turn.moment, "content_bytes": size, **applied.universe_values}
-    session.execute(update(_UNIVERSES).where(_UNIVERSES.c.id == universe["id"]).values(values))
+    session.connection().execute(_MOVE_HEAD, {"moved_id": universe["id"], **values})
 
 
 def _refuse_large(turn: Turn, size: int) -> None:

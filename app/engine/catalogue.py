@@ -6,6 +6,8 @@ from app.engine.quantity import Quantity
 
 _CODATA = "CODATA 2022"
 _OURS = "chosen for this service"
+_ORBITS = "Murray & Dermott, Solar System Dynamics"
+_SOUNDING = "Fletcher & Rossing, The Physics of Musical Instruments"
 
 
 def _by_name(*quantities: Quantity) -> dict[str, Quantity]:
@@ -14,7 +16,7 @@ def _by_name(*quantities: Quantity) -> dict[str, Quantity]:
 
 PHYSICS = _by_name(
     Quantity("gravity.x", "g_x", "m/s^2", -300, 300, 0.0, "Uniform gravity, x component.", _OURS),
-    Quantity("gravity.y", "g_y", "m/s^2", -300, 300, -9.80665, "Uniform gravity, y component (up is positive).", "standard gravity, CGPM 1901"),
+    Quantity("gravity.y", "g_y", "m/s^2", -300, 300, -9.80665, "Uniform gravity, y component (up is positive).", "CGPM 1901"),
     Quantity("gravity.z", "g_z", "m/s^2", -300, 300, 0.0, "Uniform gravity, z component.", _OURS),
     Quantity("time_scale", "s", "1", 1e-6, 1e10, 1.0, "Simulated seconds per second of score.", _OURS),
     Quantity("linear_damping", "k", "1/s", 0, 100, 0.0, "Exponential loss of velocity.", _OURS),
@@ -44,20 +46,48 @@ BODY = _by_name(
 
 _PI = 3.141592653589793
 ORBIT = _by_name(
-    Quantity("semi_major_axis", "a", "m", 0, 1e15, None, "Semi-major axis.", "Murray & Dermott, Solar System Dynamics", above=True),
-    Quantity("period", "P", "s", 0, 1e12, None, "Sidereal period.", "Murray & Dermott, Solar System Dynamics", above=True),
-    Quantity("eccentricity", "e", "1", 0, 0.99, 0.0, "Eccentricity.", "Murray & Dermott, Solar System Dynamics"),
-    Quantity("inclination", "i", "rad", -_PI, _PI, 0.0, "Inclination.", "Murray & Dermott, Solar System Dynamics"),
-    Quantity("longitude_of_node", "Omega", "rad", -2 * _PI, 2 * _PI, 0.0, "Longitude of the ascending node.", "Murray & Dermott, Solar System Dynamics"),
-    Quantity("argument_of_periapsis", "omega", "rad", -2 * _PI, 2 * _PI, 0.0, "Argument of periapsis.", "Murray & Dermott, Solar System Dynamics"),
-    Quantity("mean_anomaly", "M", "rad", -2 * _PI, 2 * _PI, 0.0, "Mean anomaly at the epoch.", "Murray & Dermott, Solar System Dynamics"),
+    Quantity("semi_major_axis", "a", "m", 0, 1e15, None, "Semi-major axis.", _ORBITS, above=True),
+    Quantity("period", "P", "s", 0, 1e12, None, "Sidereal period.", _ORBITS, above=True),
+    Quantity("eccentricity", "e", "1", 0, 0.99, 0.0, "Eccentricity.", _ORBITS),
+    Quantity("inclination", "i", "rad", -_PI, _PI, 0.0, "Inclination.", _ORBITS),
+    Quantity(
+        "longitude_of_node",
+        "Omega",
+        "rad",
+        -2 * _PI,
+        2 * _PI,
+        0.0,
+        "Longitude of the ascending node.",
+        _ORBITS,
+    ),
+    Quantity("argument_of_periapsis", "omega", "rad", -2 * _PI, 2 * _PI, 0.0, "Argument of periapsis.", _ORBITS),
+    Quantity("mean_anomaly", "M", "rad", -2 * _PI, 2 * _PI, 0.0, "Mean anomaly at the epoch.", _ORBITS),
 )
 
 MATERIAL = _by_name(
-    Quantity("density", "rho", "kg/m^3", 0, 30000, None, "Density of the material.", "Fletcher & Rossing, The Physics of Musical Instruments", above=True),
-    Quantity("youngs_modulus", "E", "Pa", 0, 2e12, None, "Young's modulus.", "Fletcher & Rossing, The Physics of Musical Instruments", above=True),
-    Quantity("poisson", "nu", "1", -1, 0.5, None, "Poisson's ratio.", "Fletcher & Rossing, The Physics of Musical Instruments"),
-    Quantity("damping_ratio", "zeta", "1", 0, 1, None, "Damping ratio of the first mode.", "Fletcher & Rossing, The Physics of Musical Instruments"),
+    Quantity(
+        "density",
+        "rho",
+        "kg/m^3",
+        0,
+        30000,
+        None,
+        "Density of the material.",
+        _SOUNDING,
+        above=True,
+    ),
+    Quantity("youngs_modulus", "E", "Pa", 0, 2e12, None, "Young's modulus.", _SOUNDING, above=True),
+    Quantity("poisson", "nu", "1", -1, 0.5, None, "Poisson's ratio.", _SOUNDING),
+    Quantity(
+        "damping_ratio",
+        "zeta",
+        "1",
+        0,
+        1,
+        None,
+        "Damping ratio of the first mode.",
+        _SOUNDING,
+    ),
 )
 
 RESONATOR = _by_name(

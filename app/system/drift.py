@@ -17,8 +17,6 @@ from sqlalchemy.engine.interfaces import ReflectedForeignKeyConstraint
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateSchema
 
-from app.database import writing
-
 Facts = dict[str, str]
 _POSTGRESQL_TRIGGERS = """
 SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid) || ' ' || p.prosrc
@@ -76,7 +74,7 @@ def _made_from(metadata: MetaData, engine: Engine) -> Iterator[tuple[Connection,
         memory.dispose()
         return
     name = f"verify_{uuid4().hex[:12]}"
-    with engine.connect().execution_options(**writing(engine)) as connection, connection.begin() as transaction:
+    with engine.connect().execution_options(write=True) as connection, connection.begin() as transaction:
         connection.execute(CreateSchema(name))
         connection.exec_driver_sql(f"SET LOCAL search_path TO {name}")
         metadata.create_all(connection)

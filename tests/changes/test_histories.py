@@ -14,7 +14,6 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.changes.verify import Audit, read_row, snapshot, verify
-from app.database import writing
 from app.extensions import db
 from app.models import Body, Change, Membership, Scene, Tombstone, Universe
 from tests.changes.walking import Walk
@@ -250,7 +249,7 @@ def small(app: Flask, person: Callable) -> str:
 @pytest.mark.parametrize(("tamper", "invariant"), TAMPERINGS, ids=lambda value: getattr(value, "__name__", value))
 def test_tampering_is_told_by_the_invariant_it_breaks(app: Flask, small: str, tamper: Callable, invariant: str) -> None:
     assert breaches(app, small) == []
-    with app.app_context(), db.engine.connect().execution_options(**writing(db.engine)) as connection, Session(connection) as session:
+    with app.app_context(), db.engine.connect().execution_options(write=True) as connection, Session(connection) as session:
         tamperer = Tamperer(session, UUID(small))
         tamperer.lift_triggers()
         tamper(tamperer)
@@ -272,7 +271,7 @@ def test_the_same_row_twice_is_a_gap_and_a_repeated_operation(app: Flask, small:
 def test_the_command_exits_with_1_on_a_breach_and_names_it(app: Flask, small: str) -> None:
     runner = app.test_cli_runner()
     assert runner.invoke(args=["universes", "verify", "--all"]).output.endswith("1 checked, 0 breaches.\n")
-    with app.app_context(), db.engine.connect().execution_options(**writing(db.engine)) as connection, connection.begin():
+    with app.app_context(), db.engine.connect().execution_options(write=True) as connection, connection.begin():
         connection.execute(sa.update(Universe.__table__).values(description="tampered"))
     done = runner.invoke(args=["universes", "verify", small])
     assert done.exit_code == 1

@@ -17,7 +17,6 @@ from sqlalchemy.exc import OperationalError
 
 from app import create_app
 from app.changes.verify import snapshot, verify
-from app.database import writing
 from app.extensions import db
 from tests.conftest import Person
 from tests.databases import fresh_postgresql
@@ -100,7 +99,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
 @pytest.fixture
 def held(postgresql: Flask) -> Iterator[sa.Connection]:
     """A transaction of somebody else's."""
-    with postgresql.app_context(), db.engine.connect().execution_options(**writing(db.engine)) as connection:
+    with postgresql.app_context(), db.engine.connect().execution_options(write=True) as connection:
         yield connection
         connection.rollback()
 
