@@ -50,7 +50,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 def describe(app: Flask) -> Api:
     """The API of an application, ready for `mount`."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=_schema_name)
-    api = Api(app, spec_kwargs={"marshmallow_plugin": marshmallow, "plugins": [Outcomes()], "info": {"license": {"name": "MIT"}}})
+    api = Api(app, spec_kwargs={"marshmallow_plugin": marshmallow, "extra_plugins": [Outcomes()], "info": {"license": {"name": "MIT"}}})
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     api.register_converter(AnyUUID, lambda converter: {"type": "string", "format": "uuid"})
     assert marshmallow.converter is not None  # noqa: S101  made by the line above

@@ -37,6 +37,8 @@ _TOKEN_BODY = {
 @bp.doc(operationId="register", security=[], parameters=[_KEY_HEADER])
 @bp.arguments(RegistrationSchema)
 @bp.response(201, EntrySchema)
+@bp.alt_response(403, response="FORBIDDEN")
+@bp.alt_response(409, response="CONFLICT")
 def register(fields: dict[str, str]) -> Any:
     """Make an account, and log in to it."""
     entry = service.register(**fields, device=_device(), key=_idempotency_key())
@@ -50,6 +52,7 @@ def register(fields: dict[str, str]) -> Any:
 @bp.doc(operationId="logIn", security=[])
 @bp.arguments(LoginSchema)
 @bp.response(200, EntrySchema)
+@bp.alt_response(401, response="UNAUTHORIZED")
 def log_in(fields: dict[str, str]) -> Any:
     """Log in by e-mail address or username."""
     identifier = fields.get("email") or fields["username"]

@@ -56,6 +56,7 @@ def get_job(query: dict[str, Any], job_id: UUID) -> dict[str, Any]:
 @bp.doc(operationId="cancelJob")
 @guard()
 @bp.response(200, JobSchema)
+@bp.alt_response(409, response="CONFLICT")
 def cancel_job(job_id: UUID) -> dict[str, Any]:
     """Cancel a job: at once while it waits, soon while it runs."""
     return service.shown(service.cancel(current_actor(), job_id))
@@ -65,6 +66,7 @@ def cancel_job(job_id: UUID) -> dict[str, Any]:
 @bp.doc(operationId="retryJob")
 @guard()
 @bp.response(200, JobSchema)
+@bp.alt_response(409, response="CONFLICT")
 def retry_job(job_id: UUID) -> dict[str, Any]:
     """Queue a failed or cancelled job again."""
     return service.shown(service.retry(current_actor(), job_id))

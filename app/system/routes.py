@@ -43,6 +43,7 @@ def health() -> dict[str, str]:
 @bp.get("/ready")
 @bp.doc(operationId="getReadiness", security=[])
 @bp.response(200, ReadinessSchema)
+@bp.alt_response(503, response="SERVICE_UNAVAILABLE")
 def ready() -> dict[str, Any]:
     """Whether the service can do its work: database, migrations, storage, jobs."""
     checks = readiness()
@@ -69,6 +70,7 @@ def version() -> dict[str, str]:
 @bp.get("/openapi.json")
 @bp.doc(operationId="getDescription", security=[])
 @bp.response(200, {"type": "object"}, description="An OpenAPI 3.1 document.")
+@bp.alt_response(304, response="NOT_MODIFIED", success=True)
 def description() -> Response:
     """The description of this API."""
     text, tag = _description()
@@ -98,6 +100,7 @@ def docs() -> Response:
 @bp.get("/docs/<string:name>")
 @bp.doc(operationId="getDocsFile", security=[])
 @bp.response(200, {"type": "string"}, content_type="*/*", description="A style sheet or a script.")
+@bp.alt_response(304, success=True)
 def docs_file(name: str) -> Response:
     """A file of that page."""
     if name in _SWAGGER_FILES:

@@ -34,6 +34,7 @@ def show_me() -> User:
 @guard()
 @bp.arguments(AccountSchema(partial=True))
 @bp.response(200, UserSchema)
+@bp.alt_response(409, response="CONFLICT")
 def change_me(fields: dict[str, Any]) -> User:
     """Change some of your account; a new e-mail address needs your password."""
     return _change(fields)
@@ -44,6 +45,7 @@ def change_me(fields: dict[str, Any]) -> User:
 @guard()
 @bp.arguments(AccountSchema)
 @bp.response(200, UserSchema)
+@bp.alt_response(409, response="CONFLICT")
 def replace_me(fields: dict[str, Any]) -> User:
     """Say all of your account anew; a new e-mail address needs your password."""
     return _change(fields)

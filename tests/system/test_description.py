@@ -53,15 +53,19 @@ def test_every_route_is_served_under_both_prefixes(app: Flask) -> None:
     assert Counter(under_api(rule) for rule in rules if rule.startswith("/api/")) == versioned + versioned
 
 
-def test_every_operation_has_a_name_a_summary_its_security_and_the_error(description: dict[str, Any]) -> None:
+def test_every_operation_has_a_name_a_summary_its_security_and_its_errors_by_status(description: dict[str, Any]) -> None:
     names = [operation.get("operationId") for _, _, operation in operations(description)]
     assert len(set(names)) == len(names)
     for method, path, operation in operations(description):
         assert re.fullmatch(r"[a-z][A-Za-z]+", operation.get("operationId", "")), (method, path)
         assert operation.get("summary"), (method, path)
         assert "security" in operation, (method, path)
-        assert operation["responses"]["default"] == {"$ref": "#/components/responses/DEFAULT_ERROR"}, (method, path)
+        assert "default" not in operation["responses"], (method, path)
+        assert {"401"} <= operation["responses"].keys() or operation["security"] == [], (method, path)
         assert any(status[0] in "23" for status in operation["responses"]), (method, path)
+    for status, response in description["components"]["responses"].items():
+        shown = response.get("content", {}).get("application/json", {}).get("schema", {})
+        assert shown == {"$ref": "#/components/schemas/Error"} or status == "NOT_MODIFIED", status
     error = description["components"]["schemas"]["Error"]
     assert set(error["required"]) == {name for name, field in ErrorSchema().fields.items() if field.required}
 
