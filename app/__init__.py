@@ -11,6 +11,7 @@ from flask import Flask, Request, Response
 from flask.json.provider import JSONProvider
 from flask.sessions import SessionInterface, SessionMixin
 from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli, config, errors, logs, models, rate_limits
 from app.database import dump_json, prepare
@@ -65,6 +66,9 @@ def create_app(environ: dict[str, str] | None = None, **overrides: Any) -> Flask
     app.url_map.converters["uuid"] = AnyUUID
     settings.storage.mkdir(parents=True, exist_ok=True)
     _bind(app, settings)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     errors.register(app)
     follow_requests(app)
     rate_limits.init_app(app)
