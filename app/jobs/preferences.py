@@ -11,7 +11,7 @@ LONGEST_WAIT_S = 30.0
 PREFER: dict[str, Any] = {
     "in": "header",
     "name": "Prefer",
-    "schema": {"type": "string", "maxLength": 255, "pattern": "^[ -~]*$"},
+    "schema": {"type": "string"},
     "description": "`wait=N`: answer when the work has ended, or after N seconds (30 at most). See RFC 7240.",
 }
 _WAIT = re.compile(r'wait\s*=\s*"?(\d{1,9})"?', re.IGNORECASE)
