@@ -179,6 +179,7 @@ def get_table(audio_id: UUID) -> Response:
 @guard(optional=True)
 @bp.arguments(TableQuerySchema, location="query")
 @bp.response(200, RowsSchema)
+@bp.alt_response(200, schema={"type": "string"}, content_type="text/csv", success=True)
 @bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
 @bp.alt_response(304, success=True)
 def get_events(query: dict[str, Any], audio_id: UUID) -> Response:

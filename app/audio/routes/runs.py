@@ -72,6 +72,7 @@ def get_simulation(simulation_id: UUID) -> Response:
 @guard(optional=True)
 @bp.arguments(TrajectoryQuerySchema, location="query")
 @bp.response(200, TrajectorySchema)
+@bp.alt_response(200, schema={"type": "string"}, content_type="text/csv", success=True)
 @bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
 def get_trajectory(query: dict[str, Any], simulation_id: UUID) -> Response:
     """Where every body is at evenly spaced times; `format=csv` as a table."""
