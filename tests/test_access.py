@@ -105,6 +105,7 @@ ENTRIES: dict[str, Entry] = {
     # users
     "users.list_people": Entry(SOMEBODY, query=lambda world: "q=ad"),
     "users.show_profile": Entry(ANYBODY),
+    "users.list_universes_of": Entry(ANYBODY),
     "users.show_me": Entry(SOMEBODY),
     "users.change_me": Entry(SOMEBODY, body(bio="here")),
     "users.replace_me": Entry(SOMEBODY, lambda world: {"username": world.asking.username, "email": f"{world.asking.username}@example.org"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from marshmallow import fields, validate
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
@@ -18,6 +19,7 @@ from app.universes.models import Membership, Universe
 SCOPES = ("mine", "shared", "public")
 _UNIVERSES: Any = Universe.__table__
 _ME: Any = bindparam("me", type_=Membership.user_id.type)
+_OWNER: Any = bindparam("owner", type_=Membership.user_id.type)
 _SORTS = {name: _UNIVERSES.c[name] for name in ("updated_at", "created_at", "name")}
 
 
@@ -26,10 +28,10 @@ def _listing(who: Actor, *conditions: ColumnElement[bool]) -> Listing:
     return Listing(statement, key=_UNIVERSES.c.id, sorts=_SORTS, default="-updated_at")
 
 
-def _holding(owner: bool) -> ColumnElement[bool]:
-    """SQL: whether the actor is a member, as the owner or as another."""
+def _holding(owner: bool, who: Any = _ME) -> ColumnElement[bool]:
+    """SQL: whether somebody is a member, as the owner or as another."""
     role = Membership.role == "owner" if owner else Membership.role != "owner"
-    mine: Any = select(Membership.user_id).where(Membership.universe_id == Universe.id, Membership.user_id == _ME, role)
+    mine: Any = select(Membership.user_id).where(Membership.universe_id == Universe.id, Membership.user_id == who, role)
     found: ColumnElement[bool] = mine.correlate(Universe).exists()
     return found
 
@@ -44,6 +46,10 @@ _CONDITIONS: dict[str | None, tuple[ColumnElement[bool], ...]] = {
 _BY_MEMBERS = {scope: _listing(Actor(_ME), *conditions) for scope, conditions in _CONDITIONS.items()}
 _BY_ADMINS = {scope: _listing(Actor(_ME, admin=True), *conditions) for scope, conditions in _CONDITIONS.items()}
 _BY_ANYBODY = _listing(ANONYMOUS)
+_OWNED_BY_MEMBERS = _listing(Actor(_ME), _holding(True, _OWNER))
+_OWNED_BY_ADMINS = _listing(Actor(_ME, admin=True), _holding(True, _OWNER))
+_OWNED_BY_ANYBODY = _listing(ANONYMOUS, _holding(True, _OWNER))
+OwnedQuerySchema = query_of(_OWNED_BY_ANYBODY)
 
 UniversesQuerySchema = query_of(
     _BY_ANYBODY,
@@ -64,6 +70,15 @@ def page(actor: Actor, query: Mapping[str, Any]) -> Page:
     if "tag" in query:
         listing = listing.where(_has_tag(query["tag"]))
     return listing.page(query, params)
+
+
+def page_of(owner: UUID, actor: Actor, query: Mapping[str, Any]) -> Page:
+    """A page of the universes that somebody owns, as far as an actor may see them."""
+    if actor.id is None:
+        return _OWNED_BY_ANYBODY.page(query, {"owner": owner})
+    if actor.admin:
+        return _OWNED_BY_ADMINS.page(query, {"owner": owner})
+    return _OWNED_BY_MEMBERS.page(query, {"owner": owner, "me": actor.id})
 
 
 def _of(actor: Actor, scope: str | None) -> tuple[Listing, dict[str, Any]]:

@@ -22,6 +22,7 @@ from app.changes.editable import EDITABLE
 from app.changes.entities import universe_json
 from app.errors import NotFound
 from app.extensions import db
+from app.pages import Page
 from app.universes.models import Membership, Universe
 
 Key = tuple[UUID, int, str]
@@ -36,6 +37,7 @@ _STANDING = (
 )
 _UNIVERSE = select(_UNIVERSES).where(_UNIVERSES.c.id == bindparam("universe_id"))
 _SEVERAL = select(_UNIVERSES).where(_UNIVERSES.c.id.in_(bindparam("ids", expanding=True)))
+_NO_ITEMS = b'{"items":['
 _IN_SCENES = ("bodies", "constraints", "voices", "mappings")
 
 
@@ -98,10 +100,17 @@ def answer(actor: Actor, universe_id: UUID, form: str, build: Callable[[UUID], t
     return _tagged(Response(text, content_type="application/json"), revision)
 
 
-def own_fields(listed: Sequence[tuple[UUID, int]]) -> list[bytes]:
+def listed(page: Page) -> Response:
+    """The response with a page of the ids and revisions of universes: their own fields."""
+    shown = _own_fields([(row.id, row.revision) for row in page.rows])
+    rest = orjson.dumps(page.answer([]))[len(_NO_ITEMS) :]  # what follows the items
+    return Response(b"".join((_NO_ITEMS, b",".join(shown), rest)), content_type="application/json")
+
+
+def _own_fields(revisions: Sequence[tuple[UUID, int]]) -> list[bytes]:
     """The own fields of universes, in JSON, by id and revision; those that are not kept are read in one statement."""
     kept = _kept()
-    found = {universe_id: kept.get((universe_id, revision, "own")) for universe_id, revision in listed}
+    found = {universe_id: kept.get((universe_id, revision, "own")) for universe_id, revision in revisions}
     missing = [universe_id for universe_id, text in found.items() if text is None]
     if missing:
         for row in db.session.connection().execute(_SEVERAL, {"ids": missing}).mappings():

@@ -11,6 +11,8 @@ from app.auth.tokens import current_actor, guard
 from app.errors import Invalid
 from app.pages import page_schema, query_of
 from app.schemas import Blueprint, Text, uuid_or_none
+from app.universes import listing, reading
+from app.universes.schemas import ShownUniverseSchema
 from app.universes.service import hand_over_or_delete
 from app.users import service
 from app.users.export import everything_about
@@ -93,6 +95,17 @@ def export_me() -> Response:
 def show_profile(name: str) -> Any:
     """What somebody shows of themselves, by id or username."""
     return service.profile(uuid_or_none(name) or name)
+
+
+@bp.get("/<name>/universes")
+@bp.doc(operationId="listUniversesOf")
+@guard(optional=True)
+@bp.arguments(listing.OwnedQuerySchema, location="query")
+@bp.response(200, page_schema(ShownUniverseSchema))
+def list_universes_of(query: dict[str, Any], name: str) -> Response:
+    """The universes of somebody, by id or username: public ones, and those that you are a member of."""
+    owner = service.profile(uuid_or_none(name) or name)
+    return reading.listed(listing.page_of(owner.id, current_actor(), query))
 
 
 @bp.get("")
