@@ -45,14 +45,6 @@ class BitDepth(fields.Field[Any]):
         return value if isinstance(value, str) else int(value)
 
 
-class UnfinishedSchema(ErrorSchema):
-    """Why there is no file: the state of the work, and for failed work what went wrong."""
-
-    state = fields.String(required=True, validate=validate.OneOf(STATES))
-    progress = fields.Float(required=True, validate=validate.Range(0, 1))
-    cause = fields.Nested(ErrorSchema, required=True, allow_none=True)
-
-
 class RunOrderSchema(BaseSchema):
     """A scene to be run or scored."""
 

@@ -22,7 +22,6 @@ from app.audio.schemas import (
     RowsSchema,
     StartedRenderSchema,
     TableQuerySchema,
-    UnfinishedSchema,
     WaveformQuerySchema,
     WaveformSchema,
 )
@@ -114,7 +113,7 @@ def delete_audio(audio_id: UUID) -> None:
 @guard(optional=True)
 @bp.arguments(FileQuerySchema, location="query")
 @bp.response(200, _BINARY, content_type="audio/*", description="The sound file.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(206, schema=_BINARY, content_type="audio/*", success=True, description="A part of the sound file.")
 @bp.alt_response(304, success=True)
 def get_file(query: dict[str, Any], audio_id: UUID) -> Response:
@@ -130,7 +129,7 @@ def get_file(query: dict[str, Any], audio_id: UUID) -> Response:
 @bp.doc(operationId="linkAudioFile")
 @guard(optional=True)
 @bp.response(200, LinkSchema)
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 def link_file(audio_id: UUID) -> dict[str, Any]:
     """A link that opens the file for a while without a token, for a browser's player."""
     row = service.row_of(AudioRender, current_actor(), audio_id)
@@ -145,7 +144,7 @@ def link_file(audio_id: UUID) -> dict[str, Any]:
 @bp.doc(operationId="getAudioScore")
 @guard(optional=True)
 @bp.response(200, {"type": "object"}, description="The notes and where each comes from.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
 def get_score(audio_id: UUID) -> Response:
     """The score that was rendered: notes with their times, pitches and the physics they came from."""
@@ -156,7 +155,7 @@ def get_score(audio_id: UUID) -> Response:
 @bp.doc(operationId="getAudioMidi")
 @guard(optional=True)
 @bp.response(200, _BINARY, content_type="audio/midi", description="A Standard MIDI File.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
 def get_midi(audio_id: UUID) -> Response:
     """The score as a MIDI file."""
@@ -167,7 +166,7 @@ def get_midi(audio_id: UUID) -> Response:
 @bp.doc(operationId="getAudioTable")
 @guard(optional=True)
 @bp.response(200, {"type": "string"}, content_type="text/csv", description="One line a note.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
 def get_table(audio_id: UUID) -> Response:
     """The notes as a table: one line each."""
@@ -180,7 +179,7 @@ def get_table(audio_id: UUID) -> Response:
 @bp.arguments(TableQuerySchema, location="query")
 @bp.response(200, RowsSchema)
 @bp.alt_response(200, schema={"type": "string"}, content_type="text/csv", success=True)
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
 def get_events(query: dict[str, Any], audio_id: UUID) -> Response:
     """The notes as JSON, or with `format=csv` as a table."""
@@ -194,7 +193,7 @@ def get_events(query: dict[str, Any], audio_id: UUID) -> Response:
 @bp.doc(operationId="getAudioReport")
 @guard(optional=True)
 @bp.response(200, {"type": "object"}, description="What was measured in the file, and how it agrees with the score.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 def get_report(audio_id: UUID) -> Response:
     """What was measured in the finished file."""
     row = service.row_of(AudioRender, current_actor(), audio_id, AudioRender.report)
@@ -207,7 +206,7 @@ def get_report(audio_id: UUID) -> Response:
 @guard(optional=True)
 @bp.arguments(WaveformQuerySchema, location="query")
 @bp.response(200, WaveformSchema)
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 def get_waveform(query: dict[str, Any], audio_id: UUID) -> dict[str, Any]:
     """Peaks to draw the sound by."""
     row = service.row_of(AudioRender, current_actor(), audio_id)

@@ -22,7 +22,6 @@ from app.audio.schemas import (
     StartedSimulationSchema,
     TrajectoryQuerySchema,
     TrajectorySchema,
-    UnfinishedSchema,
 )
 from app.auth.tokens import current_actor, guard
 from app.schemas import Blueprint
@@ -73,7 +72,7 @@ def get_simulation(simulation_id: UUID) -> Response:
 @bp.arguments(TrajectoryQuerySchema, location="query")
 @bp.response(200, TrajectorySchema)
 @bp.alt_response(200, schema={"type": "string"}, content_type="text/csv", success=True)
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 def get_trajectory(query: dict[str, Any], simulation_id: UUID) -> Response:
     """Where every body is at evenly spaced times; `format=csv` as a table."""
     row = service.row_of(Simulation, current_actor(), simulation_id)
@@ -91,7 +90,7 @@ def get_trajectory(query: dict[str, Any], simulation_id: UUID) -> Response:
 @bp.doc(operationId="getSimulationEvents")
 @guard(optional=True)
 @bp.response(200, RowsSchema)
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 def get_events(simulation_id: UUID) -> Response:
     """What happened, exactly when."""
     row = service.row_of(Simulation, current_actor(), simulation_id)
@@ -103,7 +102,7 @@ def get_events(simulation_id: UUID) -> Response:
 @bp.doc(operationId="getConservation")
 @guard(optional=True)
 @bp.response(200, ConservationSchema)
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 def get_conservation(simulation_id: UUID) -> Response:
     """What was conserved and how well, and where a textbook's answer is known, how close the run is to it."""
     row = service.row_of(Simulation, current_actor(), simulation_id)
@@ -124,7 +123,7 @@ def get_score(score_id: UUID) -> Response:
 @bp.doc(operationId="getScoreNotes")
 @guard(optional=True)
 @bp.response(200, {"type": "object"}, description="The notes and where each comes from.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
 def get_notes(score_id: UUID) -> Response:
     """The notes of a score."""
@@ -135,7 +134,7 @@ def get_notes(score_id: UUID) -> Response:
 @bp.doc(operationId="getScoreMidi")
 @guard(optional=True)
 @bp.response(200, {"type": "string", "format": "binary"}, content_type="audio/midi", description="A Standard MIDI File.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
 def get_midi(score_id: UUID) -> Response:
     """A score as a MIDI file."""
@@ -146,7 +145,7 @@ def get_midi(score_id: UUID) -> Response:
 @bp.doc(operationId="getScoreTable")
 @guard(optional=True)
 @bp.response(200, {"type": "string"}, content_type="text/csv", description="One line a note.")
-@bp.alt_response(409, schema=UnfinishedSchema, description="It is not finished.")
+@bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
 def get_table(score_id: UUID) -> Response:
     """The notes of a score as a table."""
