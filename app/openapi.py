@@ -13,7 +13,7 @@ from marshmallow import Schema, fields, missing
 from werkzeug.routing import BaseConverter, ValidationError
 
 from app.outcomes import Outcomes, declare
-from app.schemas import BaseSchema, Blueprint, ErrorSchema, Measure, Real, VectorField
+from app.schemas import BaseSchema, Blueprint, ErrorSchema, Measure, Real, VectorField, described
 
 
 class AnyUUID(BaseConverter):
@@ -54,8 +54,8 @@ def describe(app: Flask) -> Api:
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     api.register_converter(AnyUUID, lambda converter: {"type": "string", "format": "uuid"})
     assert marshmallow.converter is not None  # noqa: S101  made by the line above
-    for described in (_own_fields, _null_in_patches):
-        marshmallow.converter.add_attribute_function(described)  # type: ignore[no-untyped-call]
+    for attributes in (_own_fields, _null_in_patches):
+        marshmallow.converter.add_attribute_function(attributes)  # type: ignore[no-untyped-call]
     return api
 
 
@@ -112,16 +112,7 @@ def _is_patch(field: fields.Field[Any]) -> bool:
 
 
 def _measure(field: Measure) -> dict[str, Any]:
-    quantity = field.quantity
-    low = {"exclusiveMinimum" if quantity.above else "minimum": quantity.minimum}
-    number = {"type": "integer" if quantity.integer else "number", **low, "maximum": quantity.maximum}
-    given = {
-        "type": "object",
-        "properties": {"value": {"type": "number"}, "unit": {"type": "string", "maxLength": 40, "examples": [quantity.unit]}},
-        "required": ["value", "unit"],
-        "additionalProperties": False,
-    }
-    return _nullable({"anyOf": [number, given], "x-unit": quantity.unit}, field.allow_none)
+    return _nullable(described(field.quantity), field.allow_none)
 
 
 def _nullable(schema: dict[str, Any], nullable: bool) -> dict[str, Any]:

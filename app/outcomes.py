@@ -18,7 +18,7 @@ _PERSONAL = ("/api/auth/", "/api/users", "/api/jobs")
 _MAKING = ("/api/universes", "/api/universes/from-reference")
 """What anybody may do who has an account."""
 
-_FAMILIES = (400, 401, 403, 404, 409, 410, 412, 413, 415, 416, 422, 429, 503, 507)
+_FAMILIES = (400, 401, 403, 404, 405, 409, 410, 412, 413, 414, 415, 416, 422, 429, 503, 507)
 _TEXT = {"type": "string", "minLength": 1}
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {"schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}, "description": "Names the request in the log."},
@@ -86,10 +86,12 @@ def _errors_of(method: str, path: str, operation: dict[str, Any]) -> set[int]:
         401: {"bearer": []} in security,
         403: security == [{"bearer": []}] and (named or body) and not (makes or path.startswith(_PERSONAL)),
         404: named or any(name.endswith("_id") for name in queries) or (bool(headers & {"X-Client-Id", "Prefer"}) and not makes),
+        405: named,  # without its last part, a path is another resource's
         409: edits,
         410: edits,
         412: "If-Match" in headers,
         413: body,
+        414: bool(queries),
         415: body,
         416: "Range" in headers,
         422: body or bool(queries) or bool(headers - {"Range", "If-Match", "If-None-Match"}),

@@ -135,6 +135,23 @@ class Measure(fields.Field[float]):
         return number
 
 
+def described(quantity: Quantity) -> dict[str, Any]:
+    """The JSON schema of a quantity: a number in its unit, or {"value": number, "unit": text} in any of the same dimension."""
+    low = {"exclusiveMinimum" if quantity.above else "minimum": quantity.minimum}
+    number = {"type": "integer" if quantity.integer else "number", **low, "maximum": quantity.maximum}
+    example = min(1.0, quantity.maximum) if quantity.default is None else quantity.default
+    given = {
+        "type": "object",
+        "properties": {
+            "value": {"type": "number", "examples": [example]},
+            "unit": {"type": "string", "maxLength": 40, "examples": [quantity.unit]},
+        },
+        "required": ["value", "unit"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [number, given], "x-unit": quantity.unit}
+
+
 class _Given(ma.Schema):
     value = Real(required=True)
     unit = fields.String(required=True, validate=validate.Length(max=40))
@@ -179,7 +196,7 @@ class PageSchema(BaseSchema):
     """The query of a list."""
 
     limit = fields.Integer(load_default=20, validate=validate.Range(min=1, max=100))
-    cursor = fields.String(validate=validate.Length(min=1, max=2000))
+    cursor = fields.String(validate=[validate.Length(min=1, max=2000), validate.Regexp(r"^[A-Za-z0-9_.-]+(?!\n)$")])
     page = fields.Integer(validate=validate.Range(min=1, max=1_000_000))
     per_page = fields.Integer(validate=validate.Range(min=1, max=100))
     include = fields.String(validate=validate.OneOf(["total"]))
@@ -199,6 +216,10 @@ class ErrorSchema(ma.Schema):
     request_id = fields.String(required=True, allow_none=True)
     errors = fields.Dict(metadata={"description": "What is wrong, by field."})
     retry_after = fields.Float(metadata={"description": "Seconds to wait before trying again."})
+    state = fields.String(metadata={"description": "Of a job that has not made its result."})
+    progress = fields.Float(metadata={"description": "Part of that job that is done, 0 to 1."})
+    cause = fields.Dict(allow_none=True, metadata={"description": "Why that job failed."})
+    current = fields.Dict(metadata={"description": "The values that others have set since."})
 
 
 @cache

@@ -14,7 +14,7 @@ from app.engine.catalogue import PHYSICS
 from app.engine.physics.solvers import SOLVERS
 from app.engine.quantity import Quantity, dimension_of
 from app.scenes.fields import OneOf
-from app.schemas import BaseSchema, Flag, Measure, Real, Text, VectorField
+from app.schemas import BaseSchema, Flag, Measure, Real, Text, VectorField, described
 from app.universes.schemas import Entire
 
 CUSTOM_LIMIT = 32
@@ -38,13 +38,7 @@ class Gravity(fields.Field[dict[str, Any]]):
         return {"x": 0.0, "y": 0.0 - self._strength.deserialize(value), "z": 0.0}
 
 
-_GIVEN = {
-    "type": "object",
-    "properties": {"value": {"type": "number"}, "unit": {"type": "string", "maxLength": 40}},
-    "required": ["value", "unit"],
-    "additionalProperties": False,
-}
-_COMPONENT = {"anyOf": [{"type": "number", "minimum": -300, "maximum": 300}, _GIVEN, {"type": "null"}]}
+_COMPONENT = {"anyOf": [*described(PHYSICS["gravity.y"])["anyOf"], {"type": "null"}]}
 
 
 class BoundsSchema(BaseSchema):
@@ -166,9 +160,7 @@ class PhysicsParametersSchema(BaseSchema):
                     "properties": dict.fromkeys(AXES, _COMPONENT),
                     "additionalProperties": False,
                 },
-                {"type": "number", "minimum": 0, "maximum": 300},
-                _GIVEN,
-                {"type": "null"},
+                *described(_DOWNWARD)["anyOf"],
             ],
         },
     )

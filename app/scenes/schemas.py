@@ -22,7 +22,7 @@ from app.engine.physics.solvers import SOLVERS
 from app.engine.quantity import Quantity
 from app.scenes.fields import OneOf, Variant, name_field
 from app.scenes.models import CLAMPS, CONSTRAINT_KINDS, SHAPES, TARGETS
-from app.schemas import BaseSchema, Flag, Measure, Real, Text, VectorField, Whole, measure
+from app.schemas import BaseSchema, Flag, Measure, Real, Text, VectorField, Whole, described, measure
 from app.universes.schemas import Entire, HarmonyOverrideSchema
 
 COLOR = r"^#[0-9a-fA-F]{6}(?!\n)$"
@@ -163,10 +163,9 @@ class Vertex(fields.Tuple):
     """A corner [x, y] of a polygon, in m."""
 
     def __init__(self, **kwargs: Any) -> None:
-        number = {"type": "number", "minimum": BODY["vertex"].minimum, "maximum": BODY["vertex"].maximum}
         super().__init__(
             (Measure(BODY["vertex"]), Measure(BODY["vertex"])),
-            metadata={"type": "array", "items": {"anyOf": [number, {"type": "object"}]}, "minItems": 2, "maxItems": 2},
+            metadata={"type": "array", "items": described(BODY["vertex"]), "minItems": 2, "maxItems": 2},
             **kwargs,
         )
 

@@ -22,6 +22,7 @@ GIVEN_ROLES = ("viewer", "editor")
 NOT_PUBLIC = "not_public"
 """What `is_public: false` asks of the visibility: unlisted stays, public becomes private."""
 
+KEY = r"^[A-Ga-g][#♯x𝄪b♭𝄫♮]{0,2}(?!\n)$"
 _TAGS, _LARGEST_SEED = 20, 2**64 - 1
 _CLOSED = object()
 
@@ -114,7 +115,7 @@ class PitchRangeSchema(BaseSchema):
 class HarmonySchema(BaseSchema):
     """Key, scale, tuning, tempo and what is quantized. How the fields fit together is checked by app.universes.rules."""
 
-    key = ByEngine(key_class, load_default="C", metadata={"description": "A note from A to G with sharps or flats."})
+    key = ByEngine(key_class, load_default="C", metadata={"pattern": KEY, "description": "A note from A to G with sharps or flats."})
     scale = fields.String(load_default="major", validate=validate.OneOf((*SCALES, CUSTOM)))
     scale_cents = fields.List(
         Real(),
