@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, bindparam, or_, select, true
+from sqlalchemy import ColumnElement, ScalarSelect, and_, bindparam, or_, select
 
 from app.auth.models import LoginSession
 from app.errors import Forbidden, Gone, NotFound, TokenInvalid, TokenRevoked
@@ -29,6 +29,7 @@ LIVING = (
 """The account role of the caller of `caller_params`; no row when their session has ended or their user is gone or disabled."""
 HOLDER = LIVING.scalar_subquery().label("holder")
 """SQL: the same as a column of another statement, NULL for no row."""
+CALLER_IS_ADMIN: ColumnElement[bool] = LIVING.scalar_subquery() == "admin"
 
 
 class Role(StrEnum):
@@ -129,13 +130,20 @@ def membership_of(actor: Actor) -> ScalarSelect[str | None]:
     return mine.correlate(Universe).scalar_subquery()
 
 
-def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """SQL: the universes an actor may see in lists; unlisted ones are seen there by their members only."""
+def visible_to(actor: Actor, admin: ColumnElement[bool] | None = None) -> ColumnElement[bool]:
+    """SQL: the universes an actor may see in lists; unlisted ones are seen there by their members only.
+
+    `admin` says in SQL whether the actor is an admin, where that is not known yet.
+    """
     alive = Universe.deleted_at.is_(None)
     if actor.admin:
-        return and_(alive, true())
-    listed = Universe.visibility == "public"
-    return and_(alive, listed if actor.id is None else or_(listed, is_member(actor)))
+        return alive
+    seen = [Universe.visibility == "public"]
+    if actor.id is not None:
+        seen.append(is_member(actor))
+    if admin is not None:
+        seen.append(admin)
+    return and_(alive, or_(*seen))
 
 
 def readable_by(actor: Actor) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +25,8 @@ from app.extensions import db
 from app.pages import Page
 from app.universes.models import Membership, Universe
 
-Key = tuple[UUID, int, str]
+Key = tuple[UUID | str, int, str]
+"""Which universe (in a list by the text of its id), at which revision, in which form."""
 _UNIVERSES: Any = Universe.__table__
 _MEMBERS: Any = Membership.__table__
 _MODEL: Any = Universe
@@ -56,6 +57,11 @@ class Kept:
             if found is not None:
                 self._found.move_to_end(key)
             return found
+
+    def several(self, keys: Iterable[Key]) -> list[bytes | None]:
+        """The bytes of some keys, None for those not kept; being listed does not make them more recent."""
+        with self._lock:
+            return [self._found.get(key) for key in keys]
 
     def put(self, key: Key, text: bytes) -> None:
         """Keep the bytes of a key."""
@@ -101,21 +107,22 @@ def answer(actor: Actor, universe_id: UUID, form: str, build: Callable[[UUID], t
 
 
 def listed(page: Page) -> Response:
-    """The response with a page of the ids and revisions of universes: their own fields."""
-    shown = _own_fields([(row.id, row.revision) for row in page.rows])
+    """The response with a page of the keys and revisions of universes: their own fields."""
+    shown = _own_fields([(row.key, row.revision, "own") for row in page.rows])
     rest = orjson.dumps(page.answer([]))[len(_NO_ITEMS) :]  # what follows the items
     return Response(b"".join((_NO_ITEMS, b",".join(shown), rest)), content_type="application/json")
 
 
-def _own_fields(revisions: Sequence[tuple[UUID, int]]) -> list[bytes]:
-    """The own fields of universes, in JSON, by id and revision; those that are not kept are read in one statement."""
+def _own_fields(keys: Sequence[Key]) -> list[bytes]:
+    """The own fields of universes, in JSON; those that are not kept are read in one statement."""
     kept = _kept()
-    found = {universe_id: kept.get((universe_id, revision, "own")) for universe_id, revision in revisions}
-    missing = [universe_id for universe_id, text in found.items() if text is None]
+    found = dict(zip((key[0] for key in keys), kept.several(keys), strict=True))
+    missing = {UUID(str(universe_id)): universe_id for universe_id, text in found.items() if text is None}
     if missing:
-        for row in db.session.connection().execute(_SEVERAL, {"ids": missing}).mappings():
-            text = found[row["id"]] = orjson.dumps(universe_json(row))
-            kept.put((row["id"], row["revision"], "own"), text)
+        for row in db.session.connection().execute(_SEVERAL, {"ids": list(missing)}).mappings():
+            universe_id = missing[row["id"]]
+            text = found[universe_id] = orjson.dumps(universe_json(row))
+            kept.put((universe_id, row["revision"], "own"), text)
     return [text for text in found.values() if text is not None]
 
 

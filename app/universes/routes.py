@@ -48,12 +48,12 @@ _MEMBERS = Listing(
 
 @bp.get("")
 @bp.doc(operationId="listUniverses")
-@guard(optional=True)
+@guard(optional=True, deferred=True)
 @bp.arguments(listing.UniversesQuerySchema, location="query")
 @bp.response(200, page_schema(ShownUniverseSchema))
 def list_universes(query: dict[str, Any]) -> Response:
     """The universes you may see: your own, those shared with you, public ones."""
-    return reading.listed(listing.page(current_actor(), query))
+    return reading.listed(listing.page(claimed_actor(), query))
 
 
 @bp.post("")
