@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 
 import seeds
 from app.audio.commands import scenes
+from app.audit.commands import audit
 from app.config import DEVELOPMENT_SECRET, Settings
 from app.extensions import db
 from app.jobs.commands import jobs, worker
@@ -31,7 +32,7 @@ def register(app: Flask) -> None:
     """Give an application its commands."""
     group: Any = app.cli.commands["db"]
     group.add_command(verify)
-    for command in (doctor, jobs, scenes, seed, universes, users, worker):
+    for command in (audit, doctor, jobs, scenes, seed, universes, users, worker):
         app.cli.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.audio.models import AudioRender, Score, Simulation
+from app.audit.models import AuditEvent
 from app.auth.models import LoginSession
 from app.changes.models import Change, IdempotencyKey, Tombstone
 from app.jobs.models import Job
@@ -13,6 +14,7 @@ from app.users.models import User
 
 __all__ = [
     "AudioRender",
+    "AuditEvent",
     "Body",
     "Change",
     "Constraint",

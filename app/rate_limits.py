@@ -101,6 +101,7 @@ def init_app(app: Flask) -> None:
     """Bind the limits of the application's settings. Raises ConfigurationError for a limit that cannot be read."""
     settings: Settings = app.config["SETTINGS"]
     items = {"login": _read("login_limit", settings), "address": _read("address_limit", settings), "writes": _read("write_limit", settings)}
+    items["refusals"] = limits.parse("1/minute")
     here = MovingWindowRateLimiter(Memory())
     shared = _redis(settings.redis_url) if settings.redis_url else None
     errors = shared.base_exceptions if shared else ()
@@ -114,7 +115,7 @@ def init_app(app: Flask) -> None:
 
 
 def hit(name: str, *keys: object) -> None:
-    """Count one use of the limit `name` (login, address or writes) by `keys`.
+    """Count one use of the limit `name` (login, address, writes or refusals) by `keys`.
 
     Raises RateLimited, whose `retry_after` is the number of seconds until the window really frees.
     """

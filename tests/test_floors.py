@@ -73,8 +73,8 @@ def floor(file: Path) -> int:
         return LAWS
     if not rest:
         return _TOP.get(room, NOUNS if room in _TOP_NOUNS else RULES)
-    if room == "changes" and rest[0] == "service":
-        return RULES  # commit_change() is what services stand on
+    if room in ("changes", "audit") and rest[0] == "service":
+        return RULES  # commit_change() and record() are what services stand on
     return _IN_A_ROOM.get(rest[0], RULES)
 
 

@@ -21,6 +21,7 @@ from app.audio import artefacts
 from app.audio.artefacts import Artefact, key_of
 from app.audio.models import AudioRender, Score, Simulation
 from app.audio.storage import storage
+from app.audit.service import record
 from app.changes.intents import new_id
 from app.changes.service import recall, remember
 from app.config import Settings
@@ -195,6 +196,7 @@ def delete(actor: Actor, render_id: UUID) -> None:
         gone = {"deleted_at": now(), "snapshot": {}, "report": None, "stored_bytes": 0}
         session.execute(update(AudioRender).where(AudioRender.id == render_id).values(gone))
         jobs.withdraw(session, Job.id == render.job_id)
+        record("audio.delete", f"audio/{render_id}", actor_id=actor.id)
         after_commit(storage().delete, key_of(AudioRender, render_id))
 
 

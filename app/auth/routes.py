@@ -82,7 +82,7 @@ def log_out() -> None:
 @bp.response(204)
 def log_out_everywhere() -> None:
     """End all your sessions."""
-    service.log_out_everywhere(current_actor().id)
+    service.log_out_everywhere(current_actor())
 
 
 @bp.get("/me")

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import rate_limits
 from app.access import ANONYMOUS, Actor
+from app.audit.service import record, refusals
 from app.auth import passwords, tokens
 from app.auth.models import LoginSession
 from app.changes.intents import op_id_of
@@ -48,15 +49,16 @@ class Known:
     password_hash: str
 
 
+@refusals("auth.register")
 def register(username: str, email: str, password: str, *, device: str = "", key: str | None = None) -> Entry:
     """Make an account and log in to it.
 
     Raises Forbidden when registration is closed, Invalid for a weak password, Conflict for a name or address that is
     taken, OpIdReused for a key that served another registration, RateLimited.
     """
+    rate_limits.hit("address", rate_limits.address())
     if not current_app.config["SETTINGS"].registration_open:
         raise Forbidden("Registration is closed.")
-    rate_limits.hit("address", rate_limits.address())
     passwords.refuse_weak(password, username, email)
     remembered = _Registration(username, email, password, key)
     password_hash = passwords.hashed(password)
@@ -66,6 +68,7 @@ def register(username: str, email: str, password: str, *, device: str = "", key:
             if before is None:
                 user = users.add(session, username, email, password_hash)
                 remembered.remember(session, user.id)
+                record("auth.register", f"users/{user.id}", actor_id=user.id)
                 return _entry(user, _open(session, user.id, device))
     except IntegrityError:  # another request registered the same between our look and our write
         before = remembered.recall(db.session())
@@ -82,11 +85,14 @@ def log_in(identifier: str, password: str, *, device: str = "") -> Entry:
     after too many failures. Failures are counted by what was typed: counting by user would tell which address
     belongs to which name.
     """
-    rate_limits.hit("address", rate_limits.address())
-    rate_limits.hit("login", identifier.casefold())
     folded = identifier.casefold()
-    entry = _enter(_known(or_(User.username_folded == folded, User.email_folded == folded)), password, device)
-    rate_limits.clear("login", identifier.casefold())
+    with refusals("auth.login"):
+        rate_limits.hit("address", rate_limits.address())
+        rate_limits.hit("login", folded)
+    user = _known(or_(User.username_folded == folded, User.email_folded == folded))
+    with refusals("auth.login", f"users/{user.id}" if user else None):
+        entry = _enter(user, password, device)
+    rate_limits.clear("login", folded)
     return entry
 
 
@@ -99,11 +105,15 @@ def refresh(token: object) -> Entry:
     with unit_of_work() as session:
         login = session.execute(_live(LoginSession.id == claims.session_id).with_for_update()).scalar_one_or_none()
         user = session.get(User, claims.user_id)
-        good = login is not None and login.refresh_jti == claims.jti and user is not None and user.is_active
+        newest = login is not None and login.refresh_jti == claims.jti
+        good = newest and user is not None and user.is_active
         if login is not None and good:
             _rotate(login)
         elif login is not None:
             login.revoked_at = now()
+    if login is not None and not newest:
+        with refusals("auth.refresh", f"sessions/{login.id}", login.user_id):
+            raise TokenRevoked
     if login is None or user is None or not good:
         raise TokenRevoked
     return _entry(user, login)
@@ -113,26 +123,32 @@ def log_out(actor: Actor) -> None:
     """End the session of the request at hand."""
     with unit_of_work() as session:
         revoke(session, LoginSession.id == actor.session_id)
+        record("auth.logout", f"sessions/{actor.session_id}", actor_id=actor.id)
 
 
-def log_out_everywhere(user_id: UUID | None) -> int:
-    """End all sessions of a user; how many there were."""
+def log_out_everywhere(actor: Actor) -> None:
+    """End all sessions of the actor."""
     with unit_of_work() as session:
-        return revoke(session, LoginSession.user_id == user_id)
+        revoke(session, LoginSession.user_id == actor.id)
+        record("auth.logout_all", f"users/{actor.id}", actor_id=actor.id)
 
 
 def change_password(actor: Actor, current: str, new: str) -> None:
     """Set a new password, and end all other sessions. Raises InvalidCredentials for a wrong current one, Invalid for a weak new one."""
-    user = check_password(actor.id, current)
-    passwords.refuse_weak(new, user.username, user.email, field="new_password")
-    set_password(user.id, passwords.hashed(new), LoginSession.id != actor.session_id)
-
-
-def set_password(user_id: UUID, password_hash: str, *sessions: ColumnElement[bool]) -> None:
-    """Store the hash of a new password and end the user's sessions, or only those that meet the conditions."""
+    told = ("auth.change_password", f"users/{actor.id}")
+    with refusals(*told, actor.id):
+        user = check_password(actor.id, current)
+        passwords.refuse_weak(new, user.username, user.email, field="new_password")
+    password_hash = passwords.hashed(new)
     with unit_of_work() as session:
-        session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
-        revoke(session, LoginSession.user_id == user_id, *sessions)
+        set_password(session, user.id, password_hash, LoginSession.id != actor.session_id)
+        record(*told, actor_id=actor.id)
+
+
+def set_password(session: Session, user_id: UUID, password_hash: str, *sessions: ColumnElement[bool]) -> None:
+    """Store the hash of a new password and end the user's sessions, or only those that meet the conditions, in the open unit of work."""
+    session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+    revoke(session, LoginSession.user_id == user_id, *sessions)
 
 
 def check_password(user_id: UUID | None, password: str) -> Known:
@@ -156,7 +172,8 @@ def end_session(actor: Actor, session_id: UUID) -> None:
         login = session.get(LoginSession, session_id)
         if login is None or login.user_id != actor.id:
             raise NotFound
-        revoke(session, LoginSession.id == session_id)
+        if revoke(session, LoginSession.id == session_id):
+            record("auth.logout", f"sessions/{session_id}", actor_id=actor.id)
 
 
 def revoke(session: Session, *conditions: ColumnElement[bool]) -> int:
@@ -226,6 +243,7 @@ def _enter(user: Known | None, password: str, device: str) -> Entry:
             raise InvalidCredentials
         found.password_hash = fresh
         login = _open(session, found.id, device)
+        record("auth.login", f"users/{found.id}", actor_id=found.id)
     return _entry(found, login)
 
 

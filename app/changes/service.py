@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.access import HOLDER, Action, Actor, Role, caller_params, confirmed, require
 from app.changes import history
+from app.changes.audited import record_change
 from app.changes.content import Document, columns_from, document_of
 from app.changes.editable import EDITABLE
 from app.changes.entities import Applied, Turn, apply, insert_subtree, require_user, size_of, universe_json
@@ -99,6 +100,7 @@ def commit_change(intent: Intent) -> Done:
         overwrote = overwritten(session, intent, universe["id"], applied)
         write_row(session, intent, op_hash, universe["id"], turn, applied)
         _advance(session, universe, turn, applied)
+        record_change(universe["id"], intent.actor.id, intent.path if applied.op is None else "", applied.before, applied.after)
     return _answer(turn.revision, universe["id"], intent, applied, overwrote=overwrote)
 
 

@@ -10,8 +10,10 @@ import click
 from flask.cli import with_appcontext
 from marshmallow import ValidationError
 
+from app.audit.service import record
 from app.auth import passwords
 from app.auth import service as auth
+from app.auth.models import LoginSession
 from app.auth.schemas import RegistrationSchema
 from app.errors import Invalid, NotFound, Problem, problem_of
 from app.unit_of_work import unit_of_work
@@ -55,6 +57,7 @@ def create(username: str, email: str, password: str, admin: bool) -> None:
     password_hash = passwords.hashed(password)
     with unit_of_work() as session:
         user = service.add(session, fields["username"], fields["email"], password_hash, "admin" if admin else "user")
+        record("users.create", f"users/{user.id}")
     click.echo(f"Made {user.username} ({user.id}).")
 
 
@@ -64,7 +67,10 @@ def create(username: str, email: str, password: str, admin: bool) -> None:
 @_command
 def promote(user: str, role: str) -> None:
     """Make somebody an administrator, or a plain user again."""
-    service.set_flags(service.find(user).id, role=role)
+    found = service.find(user)
+    with unit_of_work() as session:
+        service.set_flags(session, found.id, role=role)
+        record("users.promote" if role == "admin" else "users.demote", f"users/{found.id}")
     click.echo(f"{user} is {role}.")
 
 
@@ -74,8 +80,11 @@ def promote(user: str, role: str) -> None:
 def disable(user: str) -> None:
     """Lock somebody out: no login, and their tokens are void at once."""
     found = service.find(user)
-    service.set_flags(found.id, is_active=False)
-    click.echo(f"{user} is disabled; {auth.log_out_everywhere(found.id)} sessions ended.")
+    with unit_of_work() as session:
+        service.set_flags(session, found.id, is_active=False)
+        ended = auth.revoke(session, LoginSession.user_id == found.id)
+        record("users.disable", f"users/{found.id}")
+    click.echo(f"{user} is disabled; {ended} sessions ended.")
 
 
 @users.command()
@@ -83,7 +92,10 @@ def disable(user: str) -> None:
 @_command
 def enable(user: str) -> None:
     """Let somebody in again."""
-    service.set_flags(service.find(user).id, is_active=True)
+    found = service.find(user)
+    with unit_of_work() as session:
+        service.set_flags(session, found.id, is_active=True)
+        record("users.enable", f"users/{found.id}")
     click.echo(f"{user} is enabled.")
 
 
@@ -99,7 +111,10 @@ def reset_password(user: str, password: str) -> None:
     except ValidationError as error:
         raise Invalid(errors={"password": error.messages}) from None
     passwords.refuse_weak(password, found.username, found.email)
-    auth.set_password(found.id, passwords.hashed(password))
+    password_hash = passwords.hashed(password)
+    with unit_of_work() as session:
+        auth.set_password(session, found.id, password_hash)
+        record("users.reset_password", f"users/{found.id}")
     click.echo(f"{user} has a new password.")
 
 
@@ -108,7 +123,11 @@ def reset_password(user: str, password: str) -> None:
 @_command
 def revoke_tokens(user: str) -> None:
     """End all sessions of somebody."""
-    click.echo(f"{auth.log_out_everywhere(service.find(user).id)} sessions ended.")
+    found = service.find(user)
+    with unit_of_work() as session:
+        ended = auth.revoke(session, LoginSession.user_id == found.id)
+        record("users.revoke_tokens", f"users/{found.id}")
+    click.echo(f"{ended} sessions ended.")
 
 
 def _exists(username: str, email: str) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, LargeBinary, Table, select
+from sqlalchemy import JSON, ColumnElement, LargeBinary, Table, select
 
+from app.audit import service as audit
+from app.audit.models import AuditEvent
 from app.changes.models import Change
 from app.database import now, timestamp
 from app.extensions import db
@@ -19,18 +21,19 @@ _CONTENT = {"snapshot", "before", "after"}
 
 def everything_about(user_id: UUID) -> dict[str, Any]:
     """The rows of every table that refer to a user, by table; dates as text."""
-    found: dict[str, Any] = {"exported_at": timestamp(now()), "users": _rows(User.__table__, "id", user_id)}
+    found: dict[str, Any] = {"exported_at": timestamp(now()), "users": _rows(User.__table__, User.__table__.c.id == user_id)}
     for table in db.metadata.sorted_tables:
         for key in table.foreign_keys:
             if key.column is User.__table__.c.id:
-                found[str(table.name)] = _rows(table, key.parent.name, user_id)
-    found["universe_changes"] = _rows(Change.__table__, "actor_id", user_id)
+                found[str(table.name)] = _rows(table, key.parent == user_id)
+    found["universe_changes"] = _rows(Change.__table__, Change.__table__.c.actor_id == user_id)
+    found["audit_events"] = _rows(AuditEvent.__table__, audit.about(user_id))
     return found
 
 
-def _rows(table: Any, column: str, user_id: UUID) -> list[dict[str, Any]]:
+def _rows(table: Any, which: ColumnElement[bool]) -> list[dict[str, Any]]:
     columns = [c for c in table.c if _is_told(table, c)]
-    rows = db.session.connection().execute(select(*columns).where(table.c[column] == user_id)).mappings()
+    rows = db.session.connection().execute(select(*columns).where(which)).mappings()
     return [{str(name): timestamp(value) if hasattr(value, "isoformat") else value for name, value in row.items()} for row in rows]
 
 

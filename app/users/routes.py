@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from app.audit.service import refusals
 from app.auth import service as auth
 from app.auth.tokens import current_actor, guard
 from app.errors import Invalid
@@ -60,7 +61,9 @@ def replace_me(fields: dict[str, Any]) -> User:
 @bp.response(204)
 def delete_me(fields: dict[str, str]) -> None:
     """Delete your account. Universes of yours pass to their longest-standing editor, or go with you."""
-    me = auth.check_password(current_actor().id, fields["password"])
+    actor = current_actor()
+    with refusals("users.delete", f"users/{actor.id}", actor.id):
+        me = auth.check_password(actor.id, fields["password"])
     hand_over_or_delete(me.id)
     service.remove(me.id, auth.registration_owner(me.email))
 
@@ -126,5 +129,6 @@ def _change(fields: dict[str, Any]) -> User:
     if "email" in fields and fields["email"].casefold() != me.email_folded:
         if password is None:
             raise Invalid(errors={"current_password": ["Is needed to change the e-mail address."]})
-        auth.check_password(me.id, password)
+        with refusals("users.change_email", f"users/{me.id}", me.id):
+            auth.check_password(me.id, password)
     return service.change(me.id, fields)

@@ -41,7 +41,7 @@ class Password(fields.String):
     """A new password: any text, kept as it is typed."""
 
     def __init__(self, **kwargs: Any) -> None:
-        length = {"minLength": passwords.SHORTEST, "maxLength": passwords.LONGEST, "format": "password"}
+        length = {"minLength": passwords.SHORTEST, "maxLength": passwords.LONGEST, "format": "password", "pattern": r"^[^\x00]*$"}
         super().__init__(load_only=True, validate=passwords.check_length, metadata=length, **kwargs)
 
 

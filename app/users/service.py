@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.audit import service as audit
 from app.changes.models import IdempotencyKey
 from app.errors import Conflict, NotFound
 from app.extensions import db
@@ -94,25 +95,29 @@ def change(user_id: UUID | None, fields: Mapping[str, Any]) -> User:
         user = session.get(User, user_id, populate_existing=True)
         if user is None:
             raise NotFound
+        email = user.email
         for name, value in fields.items():
             setattr(user, name, value)
         user.username_folded, user.email_folded = user.username.casefold(), user.email.casefold()
         with session.no_autoflush:
             refuse_taken(session, user.username, user.email, but=user.id)
+            if user.email != email:
+                audit.record("users.change_email", f"users/{user.id}", actor_id=user.id)
     return user
 
 
-def set_flags(user_id: UUID, **values: Any) -> None:
-    """Set a user's `role` or `is_active`."""
-    with unit_of_work() as session:
-        session.execute(update(User).where(User.id == user_id).values(**values))
+def set_flags(session: Session, user_id: UUID, **values: Any) -> None:
+    """Set a user's `role` or `is_active`, in the open unit of work."""
+    session.execute(update(User).where(User.id == user_id).values(**values))
 
 
 def remove(user_id: UUID, *owners: str) -> None:
     """Delete an account, its sessions and the remembered keys of its `owners`.
 
-    What they did stays in the logs under their id, which no longer leads to anybody.
+    What they did stays in the logs under their id, which no longer leads to anybody; the addresses it was done from go.
     """
     with unit_of_work() as session:
+        audit.record("users.delete", f"users/{user_id}", actor_id=user_id)
+        audit.forget_addresses(session, user_id)
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner.in_([str(user_id), *owners])))
         session.execute(delete(User).where(User.id == user_id))

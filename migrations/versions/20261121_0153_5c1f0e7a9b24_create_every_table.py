@@ -39,6 +39,21 @@ FOR EACH STATEMENT EXECUTE FUNCTION universe_changes_append_only()""",
 
 def upgrade() -> None:
     op.create_table(
+        "audit_events",
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("ip", sa.String(length=45), nullable=True),
+        sa.Column("action", sa.String(length=40), nullable=False),
+        sa.Column("target", sa.String(length=120), nullable=True),
+        sa.Column("outcome", sa.String(length=40), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
+    )
+    op.create_index(op.f("ix_audit_events_actor_id"), "audit_events", ["actor_id"], unique=False)
+    op.create_index("ix_audit_events_at", "audit_events", ["at", "id"], unique=False)
+    op.create_index(op.f("ix_audit_events_target"), "audit_events", ["target"], unique=False)
+    op.create_table(
         "idempotency_keys",
         sa.Column("scope", sa.String(length=60), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
@@ -644,5 +659,9 @@ def downgrade() -> None:
     op.drop_table("universes")
     op.drop_index(op.f("ix_idempotency_keys_expires_at"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_index(op.f("ix_audit_events_target"), table_name="audit_events")
+    op.drop_index("ix_audit_events_at", table_name="audit_events")
+    op.drop_index(op.f("ix_audit_events_actor_id"), table_name="audit_events")
+    op.drop_table("audit_events")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION universe_changes_append_only()")
