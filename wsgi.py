@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from werkzeug.middleware.proxy_fix import ProxyFix
-
 from app import create_app
 from app.extensions import offload
 
@@ -21,5 +19,3 @@ if patched:
     from eventlet import tpool
 
     offload.run = tpool.execute
-if proxies := app.config["SETTINGS"].trusted_proxies:
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
