@@ -35,13 +35,17 @@ _USERS: Any = User.__table__
 
 @dataclass(slots=True)
 class Turn:
-    """One transaction's turn at a universe: its locked row, the revision being made, the moment, and the actor's role."""
+    """One transaction's turn at a universe: its locked row, the revision being made, the moment, and the actor's role.
+
+    `entity` is the row that the intent names, where it was read with the role.
+    """
 
     session: Session
     universe: Mapping[Any, Any]
     revision: int
     moment: datetime
     role: Role
+    entity: Mapping[Any, Any] | None = None
 
     @property
     def universe_id(self) -> UUID:
@@ -304,8 +308,10 @@ def _give_keys(turn: Turn, kind: Editable, ids: list[UUID], keys: list[str]) -> 
 
 
 def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[Any, Any]:
+    if turn.entity is not None and turn.entity["id"] == entity_id:
+        return turn.entity
     named = {"entity_id": entity_id, "universe_id": turn.universe_id}
-    row = turn.session.connection().execute(_read_one(kind.table), named).mappings().first()
+    row = turn.session.connection().execute(read_one(kind.table), named).mappings().first()
     if row is not None:
         return row
     if turn.session.scalar(select(_TOMBSTONES.c.id).where(_TOMBSTONES.c.id == entity_id)) is not None:
@@ -314,7 +320,7 @@ def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[Any, Any]:
 
 
 @cache
-def _read_one(table: Any) -> Select[Any]:
+def read_one(table: Any) -> Select[Any]:
     """One entity of a universe. Statements are built once; building them costs as much as running them."""
     return select(table).where(table.c.id == bindparam("entity_id"), table.c.universe_id == bindparam("universe_id"))
 

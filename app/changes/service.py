@@ -17,7 +17,7 @@ from app.changes import history
 from app.changes.audited import record_change
 from app.changes.content import Document, columns_from, document_of
 from app.changes.editable import EDITABLE
-from app.changes.entities import Applied, Turn, apply, insert_subtree, require_user, size_of, universe_json
+from app.changes.entities import Applied, Turn, apply, insert_subtree, read_one, require_user, size_of, universe_json
 from app.changes.intents import Intent
 from app.changes.models import Change, IdempotencyKey, Tombstone
 from app.database import now, timestamp
@@ -37,6 +37,9 @@ _TOMBSTONES: Any = Tombstone.__table__
 
 _ROLE = select(_MEMBERS.c.role).where(_MEMBERS.c.universe_id == bindparam("universe_id"), _MEMBERS.c.user_id == bindparam("caller"))
 _STANDING = select(_ROLE.scalar_subquery().label("role"), HOLDER)
+_STANDING_WITH = {
+    collection: read_one(kind.table).add_columns(_ROLE.scalar_subquery().label("role"), HOLDER) for collection, kind in EDITABLE.items()
+}
 
 _ADD_ROW = insert(_LOG)
 _MOVE_HEAD = update(_UNIVERSES).where(_UNIVERSES.c.id == bindparam("moved_id"))
@@ -83,10 +86,10 @@ def commit_change(intent: Intent) -> Done:
     op_hash = intent.op_hash()
     with unit_of_work() as session:
         universe = _lock(session, intent)
-        role = _authorize(session, intent, universe)
+        role, entity = _authorize(session, intent, universe)
         if (known := _already_done(session, intent, universe, op_hash)) is not None:
             return known
-        turn = Turn(session, universe, universe["revision"] + 1, now(), role)
+        turn = Turn(session, universe, universe["revision"] + 1, now(), role, entity)
         try:
             applied = apply(turn, intent)
         except Gone:
@@ -233,20 +236,27 @@ def _lock(session: Session, intent: Intent) -> Mapping[Any, Any]:
     return row
 
 
-def _authorize(session: Session, intent: Intent, universe: Mapping[Any, Any]) -> Role:
-    """The actor's role, read in a statement after the lock, so that it cannot be an older one."""
-    actor, membership = _standing(session, intent, universe["id"])
+def _authorize(session: Session, intent: Intent, universe: Mapping[Any, Any]) -> tuple[Role, Mapping[Any, Any] | None]:
+    """The actor's role, read in a statement after the lock, so that it cannot be an older one; and the entity's row beside."""
+    actor, membership, entity = _standing(session, intent, universe["id"])
     visibility = universe["visibility"]
     require(actor, Action.READ, visibility=visibility, membership=membership)
     if universe["deleted_at"] is not None and not _may_when_deleted(intent):
         raise Gone
-    return require(actor, intent.action, visibility=visibility, membership=membership)
+    return require(actor, intent.action, visibility=visibility, membership=membership), entity
 
 
-def _standing(session: Session, intent: Intent, universe_id: UUID | None) -> tuple[Actor, str | None]:
-    """The actor, with their session seen to live, and their membership. Raises TokenRevoked."""
-    found = session.connection().execute(_STANDING, {"universe_id": universe_id, **caller_params(intent.actor)}).one()
-    return confirmed(intent.actor, found.holder), found.role
+def _standing(session: Session, intent: Intent, universe_id: UUID | None) -> tuple[Actor, str | None, Mapping[Any, Any] | None]:
+    """The actor, with their session seen to live, their membership, and the row they want to change if it is there.
+
+    Raises TokenRevoked.
+    """
+    params = {"universe_id": universe_id, "entity_id": intent.entity_id, **caller_params(intent.actor)}
+    entity = None
+    if intent.op in ("update", "move", "delete") and intent.collection in _STANDING_WITH:
+        entity = session.connection().execute(_STANDING_WITH[intent.collection], params).mappings().first()
+    found = entity or session.connection().execute(_STANDING, params).mappings().one()
+    return confirmed(intent.actor, found["holder"]), found["role"], entity
 
 
 def _may_when_deleted(intent: Intent) -> bool:
