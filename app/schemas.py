@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import unicodedata
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from app.engine.quantity import Quantity
 from app.errors import BadPayload, Invalid, UnsupportedMediaType
 
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"}
+_PRINTED = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
 _COMPONENTS = ("x", "y", "z")
 
 
@@ -67,6 +69,8 @@ class Text(fields.String):
         checks: list[validate.Validator] = [validate.Length(min=low, max=high)]
         if pattern:
             checks.append(validate.Regexp(pattern, error=message or f"Must match {pattern}."))
+        else:
+            kwargs["metadata"] = {"pattern": _PRINTED, **kwargs.get("metadata", {})}
         super().__init__(validate=checks, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -123,9 +127,8 @@ class Measure(fields.Field[float]):
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float | int:
-        given = _Given().load(value) if isinstance(value, Mapping) else Real().deserialize(value)
         try:
-            number = self.quantity.read(given)
+            number = self.quantity.read(value if isinstance(value, float) else self._given(value))
         except EngineError as error:
             raise ma.ValidationError(error.message) from None
         if self.quantity.integer:
@@ -133,6 +136,10 @@ class Measure(fields.Field[float]):
                 raise ma.ValidationError(f"Must be a whole number in the range {self.quantity.range_text}.")
             return int(number)
         return number
+
+    @staticmethod
+    def _given(value: Any) -> Any:
+        return _Given().load(value) if isinstance(value, Mapping) else Real().deserialize(value)
 
 
 def described(quantity: Quantity) -> dict[str, Any]:
@@ -228,6 +235,14 @@ def _instance(schema: type[ma.Schema]) -> ma.Schema:
     return schema()
 
 
+class NotFinite(BadPayload):
+    """A body that would be JSON but for NaN, Infinity or a number beyond the doubles; `value` is what it says."""
+
+    def __init__(self, message: str, value: Any) -> None:
+        super().__init__(message)
+        self.value = value
+
+
 class Parser(FlaskParser):
     """Reads requests as the rest of the service does: strict JSON, no unknown query parameters, flat errors."""
 
@@ -235,6 +250,15 @@ class Parser(FlaskParser):
 
     def _get_schema(self, argmap: Any, req: Request) -> ma.Schema:
         return _instance(argmap) if isinstance(argmap, type) else super()._get_schema(argmap, req)
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        """The JSON of a request. A number that is none is refused as the schema refuses it: by field, with range and unit."""
+        try:
+            return super().load_json(req, schema)
+        except NotFinite as error:
+            if errors := schema.validate(error.value):
+                raise Invalid(errors=errors) from None
+            raise
 
     def _raw_load_json(self, req: Request) -> Any:
         return read_json(req)
@@ -265,8 +289,14 @@ def read_json(req: Request) -> Any:
         req.stream.read(1)  # a chunked body is cut at the limit; asking for more is what answers 413
     try:
         return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise BadPayload("The body is not valid JSON.") from None
+    except orjson.JSONDecodeError as error:
+        message = f"The body is not valid JSON: {error}."
+    try:
+        value = json.loads(text)  # takes NaN and Infinity, and what no answer could repeat:
+        orjson.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        raise BadPayload(message) from None
+    raise NotFinite(message, value)
 
 
 def uuid_or_none(text: object) -> UUID | None:
