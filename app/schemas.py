@@ -246,7 +246,7 @@ class NotFinite(BadPayload):
 class Parser(FlaskParser):
     """Reads requests as the rest of the service does: strict JSON, no unknown query parameters, flat errors."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012  webargs declares it so
 
     def _get_schema(self, argmap: Any, req: Request) -> ma.Schema:
         return _instance(argmap) if isinstance(argmap, type) else super()._get_schema(argmap, req)
@@ -263,7 +263,7 @@ class Parser(FlaskParser):
     def _raw_load_json(self, req: Request) -> Any:
         return read_json(req)
 
-    def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **kwargs: Any) -> Any:  # type: ignore[override]
+    def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **kwargs: Any) -> Any:
         """Answer our own error."""
         messages = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
         found = next(iter(messages.values()))

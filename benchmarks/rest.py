@@ -171,7 +171,7 @@ def fill_peer(url: str, count: int) -> str:
 @contextmanager
 def server(target: str, url: str, data_dir: str, **environ: str) -> Iterator[tuple[str, int]]:
     """One gunicorn process with the eventlet worker; its base URL and pid."""
-    settings = ROOT / "gunicorn.conf.py" if target.startswith("wsgi") else HERE / "peers" / "gunicorn.conf.py"
+    settings = ROOT / "gunicorn.conf.py" if target.startswith("wsgi") else HERE / "peers" / "gunicorn_settings.py"
     command = [
         sys.executable,
         "-m",
