@@ -15,6 +15,11 @@ from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Text, measure
 
 BIT_DEPTHS = (16, 24, "32f")
 _SEED = r"^(0|[1-9][0-9]{0,19})(?!\n)$"
+_NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
+_RATIO = [
+    {"type": "number", "minimum": 1e-12, "maximum": 1e12},
+    {"type": "string", "pattern": rf"^{_NUMBER}([:/]{_NUMBER})?(?!\n)$", "maxLength": 80},
+]
 _MOMENT = {"format": "date-time"}
 _HASH = {"pattern": "^[0-9a-f]{64}$"}
 
@@ -234,12 +239,10 @@ class ConservationSchema(ma.Schema):
 class PitchSchema(BaseSchema):
     """One pitch or ratio, in one spelling."""
 
-    hz = Real()
-    midi = Real()
-    note = fields.String(validate=validate.Length(min=1, max=20))
-    ratio = fields.Raw(
-        metadata={"anyOf": [{"type": "number"}, {"type": "string", "maxLength": 80}], "description": "3:2, 3/2, 1.5 or a number."}
-    )
+    hz = Real(metadata={"minimum": 1e-12, "maximum": 1e12})
+    midi = Real(metadata={"minimum": -600, "maximum": 600})
+    note = fields.String(validate=validate.Length(min=1, max=20), metadata={"pattern": r"^[A-Ga-g][#♯x𝄪b♭𝄫♮]{0,2}-?[0-9]{1,2}(?!\n)$"})
+    ratio = fields.Raw(metadata={"anyOf": _RATIO, "description": "3:2, 3/2, 1.5 or a number."})
     a4_hz = Measure(HARMONY["a4_hz"], load_default=440.0)
 
     @ma.validates_schema

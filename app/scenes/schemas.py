@@ -45,6 +45,7 @@ DIMENSIONS = {
 KEYFRAMED = tuple(name for name in PHYSICS if name != "timestep")
 _OURS = "chosen for this service"
 _MOMENT = Quantity("time_s", "t", "s", 0, 600, None, "A moment of the scene, in score seconds.", _OURS)
+_GIVEN = described(_MOMENT)["anyOf"][1]
 _QUANTITY = r"^[a-z_]+(\.[A-Za-z0-9_]{1,40})?(?!\n)$"
 
 
@@ -95,7 +96,7 @@ class KeyframeSchema(BaseSchema):
     time_s = Measure(_MOMENT, required=True)
     parameter = OneOf(KEYFRAMED, required=True)
     value = fields.Raw(
-        required=True, metadata={"anyOf": [{"type": "number"}, {"type": "object"}], "description": "In the parameter's unit."}
+        required=True, metadata={"anyOf": [{"type": "number"}, _GIVEN], "description": "In the parameter's unit, unless it names one."}
     )
     interpolation = OneOf(("step", "linear", "exp"), load_default="step")
 
