@@ -6,20 +6,32 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 import sqlalchemy as sa
 
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 ROOT = Path(__file__).resolve().parent.parent
+_KEPT = ("PATH", "HOME", "TMPDIR", "LANG")
 
 
 def flask(database_url: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run an operator command on a database."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
     settings = {"DATABASE_URL": database_url, "LOG_LEVEL": "warning", **environ}
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**kept, **settings}, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env={**inherited(), **settings}, capture_output=True, text=True, check=False, timeout=120)
+
+
+def inherited() -> dict[str, str]:
+    """What a process of the product's is given of our environment: none of its settings.
+
+    The choice of numerical kernels is kept, for the last bits of what is rendered depend on it.
+    """
+    return {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("OPENBLAS_")}
 
 
 def migrated(database_url: str) -> None:
@@ -44,3 +56,24 @@ class fresh_postgresql:  # noqa: N801  used as a context manager
         with self.admin.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
         self.admin.dispose()
+
+
+@contextmanager
+def postgresql_or_skip() -> Iterator[str]:
+    """A new, empty PostgreSQL database, dropped at the end; where no server answers the test is skipped."""
+    fresh = fresh_postgresql()
+    try:
+        url = fresh.__enter__()
+    except sa.exc.OperationalError:
+        missing(f"No PostgreSQL answers at {POSTGRESQL}.")
+    try:
+        yield url
+    finally:
+        fresh.__exit__()
+
+
+def missing(why: str) -> NoReturn:
+    """Skip the test for want of a service; with REQUIRE_SERVICES=1 it fails."""
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{why} REQUIRE_SERVICES=1 asks for it.")
+    pytest.skip(why)

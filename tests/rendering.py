@@ -15,9 +15,9 @@ from uuid import UUID, uuid4
 
 from flask import Flask
 
-from tests.databases import ROOT
+from app.config import Settings
+from tests.databases import ROOT, inherited
 
-_KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # and the choice of numerical kernels, or the last bits differ from ours
 COMPILED = ROOT / ".numba_cache"
 
 
@@ -49,10 +49,8 @@ def make_scene(owner: Any, universe_id: UUID, balls: int = 2, **fields: Any) -> 
 class Worker:
     """A worker process, `python manage.py worker`."""
 
-    def __init__(self, app: Flask, **environ: str) -> None:
-        settings = app.config["SETTINGS"]
+    def __init__(self, settings: Settings, **environ: str) -> None:
         self.log = Path(settings.data_dir) / f"worker-{uuid4().hex[:6]}.log"
-        kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("OPENBLAS_")}
         given = {
             "DATABASE_URL": settings.database,
             "DATA_DIR": settings.data_dir,
@@ -67,7 +65,7 @@ class Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "worker"],
                 cwd=ROOT,
-                env={**kept, **given, **environ},
+                env={**inherited(), **given, **environ},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -91,7 +89,7 @@ class Worker:
 @contextmanager
 def working(app: Flask, **environ: str) -> Iterator[Worker]:
     """A worker for as long as the block lasts."""
-    worker = Worker(app, **environ)
+    worker = Worker(app.config["SETTINGS"], **environ)
     try:
         yield worker
     finally:

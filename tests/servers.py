@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import requests
 
-from tests.databases import ROOT, fresh_postgresql, migrated
+from tests.databases import ROOT, fresh_postgresql, inherited, migrated
 
 KINDS = ("eventlet", "gthread")
 _BOOT_SECONDS = 60  # generous: a machine that compiles numerical code beside us is slow to start another Python
@@ -104,8 +104,7 @@ def launch(kind: str, settings: Mapping[str, str]) -> Server:
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """An environment with these settings, and none of the caller's own."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": "0", **settings}
+    return {**inherited(), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": "0", **settings}
 
 
 def until_answering(server: Server) -> None:

@@ -41,7 +41,7 @@ def test_a_killed_worker_s_render_is_finished_by_the_next_and_there_is_one_file(
     app = apps(job_lease_seconds=2)
     ada, order = long_render(app)
     job = f"/jobs/{order['job']['id']}"
-    first = Worker(app)
+    first = Worker(app.config["SETTINGS"])
     try:
         eventually(lambda: ada.get(job).json["progress"] > 0)
     finally:
