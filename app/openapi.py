@@ -88,7 +88,7 @@ def _own_fields(self: Any, field: fields.Field[Any], **_: Any) -> dict[str, Any]
         return {"type": ["object", "null"] if field.allow_none else "object", "properties": inner, "additionalProperties": False}
     if isinstance(field, Real):
         return {"type": "number"}
-    return {}
+    return dict(getattr(field, "DESCRIBED", {}))  # what apispec does not take from metadata
 
 
 def _null_in_patches(self: Any, field: fields.Field[Any], ret: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -97,10 +97,11 @@ _CUSTOM_DESCRIBED = {
 class CustomParameters(fields.Field[dict[str, Any]]):
     """Custom parameters by name. In a merge patch null removes one."""
 
+    DESCRIBED: ClassVar = {"propertyNames": {"pattern": f"^{_CUSTOM_NAME.pattern}$"}}
+
     def __init__(self, **kwargs: Any) -> None:
         described = {
             "type": "object",
-            "propertyNames": {"pattern": f"^{_CUSTOM_NAME.pattern}$"},
             "additionalProperties": {"anyOf": [_CUSTOM_DESCRIBED, {"type": "null"}]},
             "maxProperties": CUSTOM_LIMIT,
             "description": "Up to 32 quantities {value, unit, min, max, description} by name; mappings read them as custom.NAME.",
