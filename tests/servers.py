@@ -71,12 +71,19 @@ def start(kind: str = "gthread", database_url: str = "", *, data_dir: str | Path
         home = Path(data_dir or stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         url = database_url or _fresh_database(home, stack)
         migrated(url)
-        server = launch(kind, {"DATABASE_URL": url, "DATA_DIR": str(home), "RATE_LIMITS": "false", **environ})
-        try:
-            until_answering(server)
-            yield server
-        finally:
-            end(server)
+        settings = {"DATABASE_URL": url, "DATA_DIR": str(home), "RATE_LIMITS": "false", **environ}
+        yield stack.enter_context(serving(kind, settings))
+
+
+@contextmanager
+def serving(kind: str, settings: Mapping[str, str]) -> Iterator[Server]:
+    """A server of a kind with these settings, on a database that is ready, answering requests; ended at the end."""
+    server = launch(kind, settings)
+    try:
+        until_answering(server)
+        yield server
+    finally:
+        end(server)
 
 
 def launch(kind: str, settings: Mapping[str, str]) -> Server:

@@ -28,7 +28,7 @@ from app.config import load
 from seeds import DEVELOPMENT_PASSWORD
 from tests.databases import ROOT, flask, migrated, postgresql_or_skip
 from tests.rendering import COMPILED, Worker
-from tests.servers import environment, start
+from tests.servers import environment, serving
 
 RATE = 48000
 GRAVITY, RESTITUTION = 1.62, 0.8
@@ -117,9 +117,10 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     kind, database = request.param.split(" on ")
     home: Home = request.getfixturevalue(database)
-    with start(kind, home.url, data_dir=home.data_dir, NUMBA_CACHE_DIR=str(COMPILED)) as server:
-        folder, port = tmp_path_factory.mktemp("here"), server.url.rpartition(":")[2]
-        said = play(folder, {"DATABASE_URL": home.url, "DATA_DIR": home.data_dir, "PORT": port})
+    settings = {"DATABASE_URL": home.url, "DATA_DIR": home.data_dir, "NUMBA_CACHE_DIR": str(COMPILED)}
+    with serving(kind, settings) as server:
+        folder = tmp_path_factory.mktemp("here")
+        said = play(folder, {**settings, "PORT": server.url.rpartition(":")[2]})
         login = {"username": "demo", "password": DEVELOPMENT_PASSWORD}
         token = requests.post(server.url + "/api/auth/login", json=login, timeout=30).json()["access_token"]
         yield Journey(folder, said, server.url + "/api", token)
