@@ -73,7 +73,7 @@ def work() -> None:
 
 
 def _end_with_server() -> None:
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)  # unbuffered: a buffer's lock, held here for ever, would make Python abort at its end
     os.kill(os.getpid(), signal.SIGKILL)  # nobody is left to wait for; the job's lease runs out and it is queued again
 
 
