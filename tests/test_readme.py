@@ -1,16 +1,21 @@
-"""The README lists every route and every command, with the words that the service itself uses."""
+"""The README lists every route, command and setting, with the words and defaults that the service itself uses."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from dataclasses import fields
 
 import click
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+from app.config import DEVELOPMENT_SECRET, Settings, load
+from seeds import DEVELOPMENT_PASSWORD
+from tests.databases import ROOT
+
+README = (ROOT / "README.md").read_text()
+EXAMPLE = (ROOT / ".env.example").read_text()
 _OF_FLASK = {"run", "shell", "openapi", "limiter"}  # come with libraries, and are explained by them
 
 
@@ -44,4 +49,36 @@ def test_every_command_is_listed(app: Flask) -> None:
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([A-Za-z][\w./]*)\)", README))
 def test_every_link_leads_to_a_file(link: str) -> None:
-    assert (Path(__file__).resolve().parent.parent / link).is_file()
+    assert (ROOT / link).is_file()
+
+
+def test_every_rule_of_the_url_map_is_listed(app: Flask) -> None:
+    """A route that the description leaves out is found here. Those under /api/v1 and without a prefix are the same again."""
+    rules = {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule.removeprefix("/api")))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith(("/api/v1/", "/socket.io"))
+    }
+    listed = set(re.findall(r"^\| `([A-Z]+) (/[^`]*)` \|", README, re.MULTILINE))
+    assert listed == rules
+
+
+def test_every_setting_is_listed_once_in_the_table_and_in_the_example() -> None:
+    settings = [field.name.upper() for field in fields(Settings)]
+    assert sorted(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)) == sorted(settings)
+    assert sorted(re.findall(r"^([A-Z_]+)=", EXAMPLE, re.MULTILINE)) == sorted(settings)
+
+
+def test_the_example_s_values_are_the_defaults() -> None:
+    assert load(dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))) == Settings()
+
+
+def test_the_table_s_defaults_are_the_defaults() -> None:
+    said = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", README, re.MULTILINE))
+    paths = {"DATA_DIR": "instance/", "STORAGE_DIR": "DATA_DIR/storage"}
+    assert {name: text for name, text in said.items() if name in paths} == paths
+    assert said.pop("SEED_DEMO_PASSWORD") == DEVELOPMENT_PASSWORD
+    plain = {name: text for name, text in said.items() if name not in paths}
+    assert len(plain) > len(fields(Settings)) / 2
+    assert load({**plain, "SECRET_KEY": DEVELOPMENT_SECRET}) == Settings()
