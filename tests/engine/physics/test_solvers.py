@@ -78,6 +78,11 @@ def test_the_compiled_loop_gives_the_bytes_of_the_plain_one(compiled) -> None:
         assert compiled(each) == solvers.run(each, sample_hz=10.0).hash()
 
 
+def test_the_compiled_loop_runs_a_scene_without_bodies(compiled) -> None:
+    empty = scene(keyframes=(Keyframe(1.0, "gravity.y", -1.0),))
+    assert compiled(empty) == solvers.run(empty, sample_hz=10.0).hash()
+
+
 def test_events_count_while_their_score_time_is_below_the_duration() -> None:
     wall = scene(ball("ball", 0.0, 1.0, v=(1.0, 0.0, 0.0)), gravity=(0.0, 0.0, 0.0), bounds=Bounds((None,) * 3, (1.1, None, None)))
     assert [len(solvers.run(dataclasses.replace(wall, duration_s=end)).events) for end in (1.0, math.nextafter(1.0, 2.0))] == [0, 1]

@@ -337,6 +337,8 @@ class _Run:
 
     def _play(self, law: kernel.Law, start: float) -> int:
         """Play one law to its end, a chunk at a time."""
+        if not self.bodies:
+            return kernel.DONE  # tables without a row have no width, which the compiled loop must know
         waiting: list[Any] = []
         record, opening, outcome = self._record(2 * CHUNK), True, kernel.FULL
         while outcome == kernel.FULL:
