@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +12,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.exc import OperationalError
 
 from app import create_app
 from app.changes.verify import snapshot, verify
 from app.extensions import db
 from tests.conftest import Person
-from tests.databases import fresh_postgresql
+from tests.databases import postgresql_or_skip
 
 WRITERS, EDITS = 8, 12
 
@@ -78,22 +76,15 @@ def test_two_requests_with_one_key_at_once_are_one_change(app: Flask, person: Ca
 @pytest.fixture(scope="module")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """An application on a PostgreSQL database of its own."""
-    database = fresh_postgresql()
-    try:
-        url = database.__enter__()
-    except OperationalError:
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            raise
-        pytest.skip("no PostgreSQL server")
     folder = tmp_path_factory.mktemp("postgresql")
-    app = create_app({}, flask_env="testing", database_url=url, data_dir=str(folder), rate_limits=False, log_level="warning")
-    with app.app_context():
-        db.create_all()
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    database.__exit__()
+    with postgresql_or_skip() as url:
+        app = create_app({}, flask_env="testing", database_url=url, data_dir=str(folder), rate_limits=False, log_level="warning")
+        with app.app_context():
+            db.create_all()
+        yield app
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
 
 
 @pytest.fixture
