@@ -9,12 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from click import ClickException
+
 DEVELOPMENT_SECRET = "development-only-secret-change-it-in-production"  # noqa: S105  refused in production
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 _ROOT = Path(__file__).resolve().parent.parent
+_LARGEST_PORT = 65535
+_MAY_BE_ZERO = {"port", "test_port", "trusted_proxies", "document_cache_bytes", "storage_quota_bytes", "render_quota_seconds"}
 
 
-class ConfigurationError(RuntimeError):
-    """A setting that the service refuses to start with; the message names it."""
+class ConfigurationError(ClickException):
+    """A setting that the service refuses to start with; the message names it, and is all that a command shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SETTINGS": settings,
         "SECRET_KEY": settings.secret_key,
         "DEBUG": settings.debug,
+        "PROPAGATE_EXCEPTIONS": False if settings.debug else None,  # an error is answered in our shape then too
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
         "SQLALCHEMY_DATABASE_URI": settings.database,
         "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
@@ -151,8 +157,26 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("FLASK_ENV must be development, testing or production.")
     if settings.async_mode not in ("eventlet", "threading"):
         raise ConfigurationError("ASYNC_MODE must be eventlet or threading.")
-    if not settings.production:
-        return
+    if settings.log_level.lower() not in LOG_LEVELS:
+        raise ConfigurationError(f"LOG_LEVEL must be {', '.join(LOG_LEVELS[:-1])} or {LOG_LEVELS[-1]}.")
+    if not settings.database.startswith(("postgresql+psycopg2://", "sqlite://")):
+        raise ConfigurationError("DATABASE_URL must begin with postgresql:// or sqlite://.")
+    _check_numbers(settings)
+    if settings.production:
+        _check_safety(settings)
+
+
+def _check_numbers(settings: Settings) -> None:
+    for setting in fields(settings):
+        value, lowest = getattr(settings, setting.name), int(setting.name not in _MAY_BE_ZERO)
+        if type(value) is int and value < lowest:
+            raise ConfigurationError(f"{setting.name.upper()} must be at least {lowest}, not {value}.")
+    for name in ("port", "test_port"):
+        if getattr(settings, name) > _LARGEST_PORT:
+            raise ConfigurationError(f"{name.upper()} must be at most {_LARGEST_PORT}.")
+
+
+def _check_safety(settings: Settings) -> None:
     if settings.secret_key == DEVELOPMENT_SECRET or len(settings.secret_key) < 32:
         raise ConfigurationError("SECRET_KEY must be set in production, to at least 32 random characters.")
     if len(set(settings.secret_key)) < 10:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, g, has_app_context, has_request_context, request
+from flask import Flask, Response, current_app, g, has_app_context, has_request_context, request
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -181,7 +181,7 @@ def answer(error: BaseException) -> Response:
     problem = problem_of(error)
     if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request failed", code=problem.code, exc_info=error if problem.code == "INTERNAL" else None)
-    found = body(problem)
+    found = {**body(problem), **_insides(error)}
     wants_problem = has_request_context() and "application/problem+json" in request.headers.get("Accept", "")
     response = Response(
         orjson.dumps(_rfc_9457(found) if wants_problem else found, default=str),
@@ -194,6 +194,12 @@ def answer(error: BaseException) -> Response:
     if problem.status_code == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _insides(error: BaseException) -> dict[str, str]:
+    """What went wrong on our side, while DEBUG is on."""
+    original = getattr(error, "original_exception", None)
+    return {"detail": f"{type(original).__name__}: {original}"} if original is not None and current_app.debug else {}
 
 
 def acknowledgement(error: BaseException) -> dict[str, Any]:
@@ -250,5 +256,5 @@ def _rfc_9457(found: dict[str, Any]) -> dict[str, Any]:
         "status": found["status_code"],
         "detail": found["message"],
         "instance": request.path,
-        **{key: value for key, value in found.items() if key not in ("status_code", "message")},
+        **{key: value for key, value in found.items() if key not in ("status_code", "message", "detail")},
     }
