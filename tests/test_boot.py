@@ -74,6 +74,15 @@ def test_the_flask_command_finds_the_application() -> None:
     assert "/api/v1/health" in done.stdout
 
 
+def test_a_command_names_the_setting_at_fault_and_nothing_else() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "doctor"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        env={"PATH": os.environ["PATH"], "FLASK_ENV": "production"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "Error: SECRET_KEY must be set in production, to at least 32 random characters.\n"
+
+
 def refuse(kind: str, folder: Path, **settings: str) -> None:
     """Start a server that is expected to give up, and give it time to: gunicorn listens before it reads the application."""
     server = launch(kind, {"DATA_DIR": str(folder), **settings})

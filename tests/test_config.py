@@ -57,6 +57,13 @@ def test_production_refuses_unsafe_settings(unsafe: dict[str, str], named: str) 
         ({"DEBUG": "perhaps"}, "DEBUG must be true or false"),
         ({"FLASK_ENV": "staging"}, "FLASK_ENV must be development, testing or production"),
         ({"ASYNC_MODE": "gevent"}, "ASYNC_MODE must be eventlet or threading"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be debug, info, warning, error or critical"),
+        ({"DATABASE_URL": "mysql://127.0.0.1/universes"}, "DATABASE_URL must begin with postgresql:// or sqlite://"),
+        ({"DATABASE_URL": "universes"}, "DATABASE_URL must begin with postgresql:// or sqlite://"),
+        ({"PORT": "65536"}, "PORT must be at most 65535"),
+        ({"ACCESS_TOKEN_MINUTES": "0"}, "ACCESS_TOKEN_MINUTES must be at least 1"),
+        ({"MAX_BODY_BYTES": "-1"}, "MAX_BODY_BYTES must be at least 1"),
+        ({"TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES must be at least 0"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_named(wrong: dict[str, str], named: str) -> None:
