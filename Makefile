@@ -9,6 +9,7 @@ VENV ?= .venv
 POSTGRESQL ?= postgresql://postgres@127.0.0.1:5432/postgres
 JOBS ?= 2
 PYTEST ?=
+UNTOUCHED = $(addprefix --ignore=tests/,engine test_journey.py test_determinism.py test_boot.py test_config.py test_floors.py test_readme.py)
 
 export PORT
 export FLASK_APP = wsgi
@@ -28,12 +29,12 @@ run: $(RUNTIME)
 test: test-sqlite test-postgresql
 
 test-sqlite: $(DEVELOPMENT)
-	$(BIN)/pytest -n $(JOBS) $(PYTEST)
+	$(BIN)/pytest -n $(JOBS) --dist loadscope $(PYTEST)
 
 # What the kind of database cannot change is not run twice.
 test-postgresql: $(DEVELOPMENT)
 	@if $(ANSWERS) 2>/dev/null; then \
-	  echo 'On PostgreSQL:'; TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n $(JOBS) --ignore=tests/engine $(PYTEST); \
+	  echo 'On PostgreSQL:'; TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n $(JOBS) --dist loadscope $(UNTOUCHED) $(PYTEST); \
 	elif [ "$$REQUIRE_SERVICES" = 1 ]; then \
 	  echo 'No PostgreSQL answers at $(POSTGRESQL), and REQUIRE_SERVICES=1 asks for it.' >&2; exit 1; \
 	else \
