@@ -283,3 +283,9 @@ def test_validation_answers_si_and_stores_nothing(ada: Any, client: Any, univers
     assert "kepler does not use it" in str(refusal(client.post(f"/api{PATH}/validate", json={"restitution": 0.5, "solver": "kepler"})))
     assert "0 to 1" in str(refusal(client.post(f"/api{PATH}/validate", json={"restitution": 2})))
     assert ada.get(f"{PATH}?universe_id={universe}").json["items"] == []
+
+
+@pytest.mark.parametrize("gravity", [{}, {"x": 0}, {"y": None}])
+def test_part_of_a_vector_is_validated_for_a_solver(client: Any, gravity: dict[str, Any]) -> None:
+    for solver in ("ballistic", "kepler"):
+        assert client.post(f"/api{PATH}/validate", json={"gravity": gravity, "solver": solver}).status_code == 200
