@@ -23,7 +23,7 @@ from app.engine.quantity import Quantity
 from app.errors import BadPayload, Invalid, UnsupportedMediaType
 
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"}
-_PRINTED = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
+PRINTED = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
 _COMPONENTS = ("x", "y", "z")
 
 
@@ -70,7 +70,7 @@ class Text(fields.String):
         if pattern:
             checks.append(validate.Regexp(pattern, error=message or f"Must match {pattern}."))
         else:
-            kwargs["metadata"] = {"pattern": _PRINTED, **kwargs.get("metadata", {})}
+            kwargs["metadata"] = {"pattern": PRINTED, **kwargs.get("metadata", {})}
         super().__init__(validate=checks, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:

@@ -32,7 +32,8 @@ class Seed(fields.Field[str]):
         super().__init__(metadata=described, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value  # to JSON, 7.0 is a whole number
+        text = str(whole) if isinstance(whole, int) and not isinstance(whole, bool) else whole
         if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) >= 2**64:
             raise ma.ValidationError("Must be a whole number from 0 to 2^64 - 1, or its decimal digits.")
         return str(int(text))

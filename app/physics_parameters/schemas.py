@@ -14,7 +14,7 @@ from app.engine.catalogue import PHYSICS
 from app.engine.physics.solvers import SOLVERS
 from app.engine.quantity import Quantity, dimension_of
 from app.scenes.fields import OneOf
-from app.schemas import BaseSchema, Flag, Measure, Real, Text, VectorField, described
+from app.schemas import PRINTED, BaseSchema, Flag, Measure, Real, Text, VectorField, described
 from app.universes.schemas import Entire
 
 CUSTOM_LIMIT = 32
@@ -84,10 +84,10 @@ _CUSTOM_DESCRIBED = {
     "type": "object",
     "properties": {
         "value": {"type": "number"},
-        "unit": {"type": "string", "maxLength": 40, "default": "1"},
+        "unit": {"type": "string", "maxLength": 40, "pattern": PRINTED, "default": "1"},
         "min": {"type": ["number", "null"], "default": None},
         "max": {"type": ["number", "null"], "default": None},
-        "description": {"type": "string", "maxLength": 500, "default": ""},
+        "description": {"type": "string", "maxLength": 500, "pattern": PRINTED, "default": ""},
     },
     "required": ["value"],
     "additionalProperties": False,

@@ -46,6 +46,7 @@ KEYFRAMED = tuple(name for name in PHYSICS if name != "timestep")
 _OURS = "chosen for this service"
 _MOMENT = Quantity("time_s", "t", "s", 0, 600, None, "A moment of the scene, in score seconds.", _OURS)
 _GIVEN = described(_MOMENT)["anyOf"][1]
+_ANY_NUMBER = [{"type": "number"}, _GIVEN]
 _QUANTITY = r"^[a-z_]+(\.[A-Za-z0-9_]{1,40})?(?!\n)$"
 
 
@@ -95,9 +96,7 @@ class KeyframeSchema(BaseSchema):
 
     time_s = Measure(_MOMENT, required=True)
     parameter = OneOf(KEYFRAMED, required=True)
-    value = fields.Raw(
-        required=True, metadata={"anyOf": [{"type": "number"}, _GIVEN], "description": "In the parameter's unit, unless it names one."}
-    )
+    value = fields.Raw(required=True, metadata={"anyOf": _ANY_NUMBER, "description": "In the parameter's unit, unless it names one."})
     interpolation = OneOf(("step", "linear", "exp"), load_default="step")
 
     @ma.post_load
@@ -298,6 +297,14 @@ class AdsrSchema(BaseSchema):
 
 class InstrumentParameters(fields.Field[dict[str, Any]]):
     """Parameters of the voice's instrument, in their units. In a merge patch null returns one to its default."""
+
+    DESCRIBED: ClassVar = {
+        "properties": {
+            **{choice.name: {"type": ["string", "null"]} for one in INSTRUMENTS.values() for choice in one.choices},
+            **{number.name: {"anyOf": [*_ANY_NUMBER, {"type": "null"}]} for one in INSTRUMENTS.values() for number in one.quantities},
+        },
+        "additionalProperties": False,
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Dictionary[str, Any] | None, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, Dictionary):

@@ -65,7 +65,7 @@ class Tags(fields.List[str]):
     """Up to 20 different labels."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(Text(low=1, high=32), validate=validate.Length(max=_TAGS), **kwargs)
+        super().__init__(Text(low=1, high=32), validate=validate.Length(max=_TAGS), metadata={"uniqueItems": True}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str | None]:
         found = super()._deserialize(value, attr, data, **kwargs)
