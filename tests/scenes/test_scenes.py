@@ -71,11 +71,18 @@ def test_a_scene_that_is_not_valid_is_refused_and_named(
     assert ada.get(f"/universes/{universe}/scenes").json["items"] == []
 
 
-@pytest.mark.parametrize("text", ['{"name": "x", "duration_s": NaN}', '{"name": "x", "duration_s": 1e309}', '{"name": "\xff"}', "{"])
+@pytest.mark.parametrize("text", ['{"name": "\xff"}', "{"])
 def test_text_that_is_no_json_is_refused_before_anything_else(ada: Any, universe: str, text: str) -> None:
     answer = ada.post(f"/universes/{universe}/scenes", data=text.encode("latin-1"), content_type="application/json")
     assert answer.status_code == 400
     assert answer.json["code"] == "BAD_PAYLOAD"
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e309"])
+def test_a_number_that_is_none_is_refused_by_its_field_range_and_unit(ada: Any, universe: str, number: str) -> None:
+    text = f'{{"name": "x", "duration_s": {number}}}'
+    found = refusal(ada.post(f"/universes/{universe}/scenes", data=text, content_type="application/json"))
+    assert "0.1 to 600 s" in str(found["duration_s"])
 
 
 def test_at_most_a_thousand_keyframes_and_markers_fit(ada: Any, universe: str) -> None:
