@@ -272,9 +272,9 @@ def _once(
     op_hash = hashlib.sha256(orjson.dumps(orjson.loads(dump_json(dict(order))), option=orjson.OPT_SORT_KEYS)).hexdigest()
     with unit_of_work() as session:
         universe_id = _may_perform(session, actor, order["scene_id"])
+        _lock_user(session, actor)
         if op_id and (known := recall(session, operation, str(actor.id), op_id, op_hash)):
             return Started(UUID(known["id"]), UUID(known["job_id"]) if known["job_id"] else None, replayed=True)
-        _lock_quotas(session, actor)
         started = make(session, new_id(actor, op_id), universe_id)
         if op_id:
             result = {"id": str(started.id), "job_id": str(started.job_id) if started.job_id else None}
@@ -315,8 +315,8 @@ def _estimate(settings: mix.Settings, duration_s: float) -> int:
     return round(duration_s * settings.sample_rate) * settings.channels * _BYTES_PER_SAMPLE[str(settings.bit_depth)]
 
 
-def _lock_quotas(session: Session, actor: Actor) -> None:
-    """Two requests of one person must not both take the last of a quota."""
+def _lock_user(session: Session, actor: Actor) -> None:
+    """Two requests of one person must not both take the last of a quota, nor both find a key unused."""
     session.execute(select(User.id).where(User.id == actor.id).with_for_update())
 
 

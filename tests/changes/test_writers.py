@@ -18,6 +18,7 @@ from app.changes.verify import snapshot, verify
 from app.extensions import db
 from tests.conftest import Person
 from tests.databases import postgresql_or_skip
+from tests.rendering import make_scene, make_universe
 
 WRITERS, EDITS = 8, 12
 
@@ -100,12 +101,12 @@ def people(app: Flask, *names: str) -> list[Any]:
     return [Person(app.test_client(), f"{name}{stamp}") for name in names]
 
 
-def until_somebody_waits(connection: sa.Connection) -> None:
-    """Return when another session of this database waits for a lock."""
+def until_somebody_waits(connection: sa.Connection, count: int = 1) -> None:
+    """Return when another session of this database waits for a lock, or `count` of them."""
     waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
     deadline = time.monotonic() + 2.5  # the lock is given up after 3 s
     with connection.engine.connect() as watcher:
-        while not watcher.scalar(waiting):
+        while watcher.scalar(waiting) < count:
             watcher.rollback()
             assert time.monotonic() < deadline, "nobody waits"
 
@@ -129,6 +130,22 @@ def test_a_member_removed_while_their_edit_waits_for_the_lock_is_refused(postgre
     thread.join()
     assert answers[0].status_code == 404
     assert ada.get(f"/universes/{universe}").json["name"] == "One"
+
+
+def test_two_orders_with_one_key_at_once_are_one_render(postgresql: Flask, held: sa.Connection) -> None:
+    [ada] = people(postgresql, "ada")
+    scene = make_scene(ada, make_universe(ada))
+    headers = {"Idempotency-Key": "at-once", "Prefer": "respond-async"}
+    held.execute(sa.text("SELECT 1 FROM users WHERE id = :id FOR UPDATE"), {"id": ada.id})
+    begun = [in_background(lambda: ada.post("/audio/generate", json={"scene_id": str(scene)}, headers=headers)) for _ in range(2)]
+    until_somebody_waits(held, count=2)
+    held.commit()
+    for thread, _ in begun:
+        thread.join()
+    answers = [answers[0] for _, answers in begun]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert len({answer.json["audio"]["id"] for answer in answers}) == 1
+    assert len(ada.get("/jobs").json["items"]) == 1
 
 
 def test_the_revision_is_read_when_the_lock_is_held(postgresql: Flask, held: sa.Connection) -> None:
