@@ -101,9 +101,12 @@ class Listener:
             return Finding("masked", why="too slow or too low for its onset to be seen")
         if self._borders_within(one.onset - _ONSET_CLEAR_S, one.onset + _ONSET_CLEAR_S) > 1:
             return Finding("masked", why="another note begins or ends within 50 ms")
-        late = self._rise(one.onset)
-        if late is None:
+        rise = self._rise(one.onset)
+        if rise is None:
             return Finding("masked", why="it does not rise 12 dB above what sounds before it")
+        late, level = rise
+        if late < -ONSET_TOLERANCE_S and level <= self._swell(one.onset):
+            return Finding("masked", why="what sounds before it swells just then")
         within = abs(late) <= ONSET_TOLERANCE_S
         return Finding("measured" if within else "failed", late, "" if within else f"begins {late * 1000:+.1f} ms off")
 
@@ -111,8 +114,15 @@ class Listener:
         low, high = np.searchsorted(self._borders, (first, last))
         return int(high - low)
 
-    def _rise(self, onset: float) -> float | None:
-        """When the level leaves what was there before, in s after `onset`; None when it does not rise 12 dB."""
+    def _swell(self, onset: float) -> float:
+        """The most that the changes of all that sounds before `onset` add up to, when every partial is at its highest at once."""
+        first = onset - _BEFORE_S
+        low, high = np.searchsorted(self._onsets, (first - self._longest, onset))
+        lines = [other.lines(first, onset, first) for other in self._all[low:high] if other.end > first]
+        return sum((float((2 * np.pi * line.high / self._rate * line.level).sum()) for line in lines), 0.0)
+
+    def _rise(self, onset: float) -> tuple[float, float] | None:
+        """When the level leaves what was there before, in s after `onset`, and the level then; None when it does not rise 12 dB."""
         width = max(2, round(_LEVEL_S * self._rate))
         first = round((onset - _BEFORE_S) * self._rate) - width
         last = round((onset + _AFTER_S) * self._rate)
@@ -125,7 +135,7 @@ class Listener:
             return None
         found = int(np.argmax(level[split:] > max(1.5 * before, 0.1 * after)))
         # Level i covers the `width` changes up to sample first + i + width.
-        return (first + split + found + width / 2) / self._rate - onset - _ATTACK_DELAY_S
+        return (first + split + found + width / 2) / self._rate - onset - _ATTACK_DELAY_S, float(level[split + found])
 
     def pitch(self, one: Expected) -> Finding:
         """How sharp the note is, in cents, where it can be measured first; a held note has several chances."""

@@ -116,6 +116,14 @@ def test_held_notes_are_measured_between_strokes(written: Written, note: Make, s
     assert [row["pitch"] for row in report["notes"]["rows"][:5]] == ["measured"] * 5
 
 
+def test_a_swell_of_what_sounds_before_is_not_taken_for_the_onset(written: Written, note: Make, score_of: Make) -> None:
+    beating = [note(0.0, hz, duration_s=2.0, amplitude=0.05) for hz in (400.0, 410.0)]  # silent 25 ms before the note, and rising since
+    score = score_of([*beating, note(1.448, 900.0, amplitude=0.08)], 3.0, voices=({"id": "v", "instrument": "sine"},))
+    report = verify(written(score)[0], score, SETTINGS)
+    assert report["ok"], report["reasons"]
+    assert report["notes"]["rows"][2]["onset"] == "masked"
+
+
 def test_a_gliding_note_is_not_judged(written: Written, note: Make, score_of: Make) -> None:
     track = {"rate": 200, "hz": np.linspace(200, 300, 401).tolist()}
     score = score_of([note(0.0, 200.0, duration_s=2.0, track=track)], voices=({"id": "v", "instrument": "sine"},))
