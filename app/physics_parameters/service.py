@@ -90,7 +90,7 @@ def validate(fields: Mapping[str, Any], solver: str | None) -> None:
 
 def complete(fields: Mapping[str, Any], *, of_scene: bool) -> dict[str, Any]:
     """The fields of a whole set: what is not given is left to the universe's set, or in that one takes its default."""
-    empty = {"gravity": dict.fromkeys(AXES), **dict.fromkeys(in_force.SCALARS)}
+    empty: dict[str, Any] = {"gravity": dict.fromkeys(AXES), **dict.fromkeys(in_force.SCALARS)}
     if of_scene:
         return {**empty, "bounds": None, **fields, "gravity": {**empty["gravity"], **fields.get("gravity", {})}}
     return _with_defaults({**empty, "bounds": in_force.FLOOR, **fields})
