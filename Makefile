@@ -1,5 +1,6 @@
 # make run     a server on http://127.0.0.1:$(PORT), from nothing but Python 3.11
-# make test    the suite, on SQLite and, where a server answers, on PostgreSQL
+# make test    the suite on SQLite; what needs PostgreSQL or Redis runs on them where they answer
+# make test-postgresql   the suite on PostgreSQL
 # make check   style and types        make fuzz    requests made from the API's description
 # make faults  kill -9 under load     make bench   speed                make clean   take the environment away
 
@@ -12,34 +13,26 @@ PYTEST ?=
 UNTOUCHED = $(addprefix --ignore=tests/,engine test_journey.py test_determinism.py test_boot.py test_config.py test_floors.py test_readme.py)
 
 export PORT
+export TEST_POSTGRESQL = $(POSTGRESQL)
 export FLASK_APP = wsgi
 
 BIN = $(VENV)/bin
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
-ANSWERS = $(BIN)/python -c 'import psycopg2, sys; psycopg2.connect(sys.argv[1], connect_timeout=3)' '$(POSTGRESQL)'
 
-.PHONY: run test test-sqlite test-postgresql check fuzz faults bench clean
+.PHONY: run test test-postgresql check fuzz faults bench clean
 
 run: $(RUNTIME)
 	$(BIN)/flask db upgrade
 	$(BIN)/flask seed
 	exec $(BIN)/python run.py
 
-test: test-sqlite test-postgresql
-
-test-sqlite: $(DEVELOPMENT)
+test: $(DEVELOPMENT)
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(PYTEST)
 
-# What the kind of database cannot change is not run twice.
+# What the kind of database cannot change, and what chooses its databases itself, is not run twice.
 test-postgresql: $(DEVELOPMENT)
-	@if $(ANSWERS) 2>/dev/null; then \
-	  echo 'On PostgreSQL:'; TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n $(JOBS) --dist loadscope $(UNTOUCHED) $(PYTEST); \
-	elif [ "$$REQUIRE_SERVICES" = 1 ]; then \
-	  echo 'No PostgreSQL answers at $(POSTGRESQL), and REQUIRE_SERVICES=1 asks for it.' >&2; exit 1; \
-	else \
-	  echo 'No PostgreSQL answers at $(POSTGRESQL): the suite ran on SQLite alone.'; \
-	fi
+	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n $(JOBS) --dist loadscope $(UNTOUCHED) $(PYTEST)
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .
