@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from app.engine.errors import EngineError
 
 log = structlog.get_logger(__name__)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SERIALIZATION = ("40001", "40P01", "55P03", "57014")
 
 
@@ -54,7 +56,7 @@ class NotJoined(Problem):
 
 
 class TokenInvalid(Problem):
-    status_code, code, message = 401, "TOKEN_INVALID", "A valid access token is required."
+    status_code, code, message = 401, "TOKEN_INVALID", "A valid token is required."
 
 
 class TokenExpired(Problem):
@@ -243,7 +245,8 @@ def _of_database(error: DBAPIError) -> Problem:
     code = getattr(error.orig, "pgcode", None)
     if code in _SERIALIZATION or "database is locked" in str(error.orig):
         return Busy()
-    if isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated:
+    damaged = getattr(error.orig, "sqlite_errorcode", None) in _DAMAGED
+    if isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated or damaged:
         log.warning("database unavailable", error=str(error.orig))
         return DatabaseUnavailable()
     return Problem()

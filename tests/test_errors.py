@@ -85,3 +85,9 @@ def test_what_nobody_foresaw_is_told_without_its_insides(broken: Flask) -> None:
 def test_the_insides_are_shown_while_debug_is_on(tmp_path: Path) -> None:
     answer = _broken(tmp_path, debug=True).test_client().get(f"/raise/{len(RAISED)}")
     assert (answer.status_code, answer.json["detail"]) == (500, "ZeroDivisionError: a secret inside")
+
+
+def test_a_damaged_database_file_is_unavailable_and_no_fault_of_the_request(tmp_path: Path) -> None:
+    (tmp_path / "harmonic.db").write_bytes(b"no database" * 2000)
+    answer = create_app({}, data_dir=str(tmp_path), log_level="critical").test_client().get("/api/universes")
+    assert (answer.status_code, answer.json["code"]) == (503, "DB_UNAVAILABLE")
