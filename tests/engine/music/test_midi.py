@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 import math
@@ -21,7 +20,6 @@ from app.engine.music.mapping import build_score
 from app.engine.music.midi import write_midi
 from app.engine.music.pitch import hz_to_midi, midi_to_hz
 from app.engine.music.score import Note, Score
-from app.engine.music.table import COLUMNS, to_csv, to_rows
 from app.engine.physics.scene import Marker
 from app.engine.physics.solvers import run
 from tests.engine.music.scenes import balls, trappist, voice
@@ -262,12 +260,12 @@ def test_pitches_no_key_reaches_are_reported():
     assert report["overflow"][0]["error_cents"] == pytest.approx(100 * (127 + 2 * 8191 / 8192 - hz_to_midi(15900.0)), abs=1e-9)
 
 
-def test_real_scenes_have_as_many_note_ons_as_notes_and_rows():
+def test_real_scenes_have_as_many_note_ons_as_notes():
     for scene in (replace(trappist(duration_s=12.0), markers=(Marker(3.0, "three"),)), balls(1.0, 2.0, 3.0, duration_s=8.0)):
         built = build_score(scene, run(scene))
         data, report = write_midi(built)
         heard = listen(data)
-        assert len(heard) == len(built.notes) == len(to_rows(built)) == report["notes"] > 10
+        assert len(heard) == len(built.notes) == report["notes"] > 10
         if scene.solver == "kepler":
             assert report["overflow"] == []
             wanted = sorted(hz_to_midi(one.hz) for one in built.notes)
@@ -284,20 +282,3 @@ def test_an_empty_score_is_a_readable_file():
     data, report = write_midi(score([]))
     assert read(data).length == pytest.approx(10.0)
     assert report["notes"] == 0
-
-
-def test_the_table_has_a_header_with_units_and_reads_back_in_full_precision():
-    built = score([note(1 / 3, 440.1, brightness=0.25), note(2 / 3, 123.456789012345)])
-    text = to_csv(built).decode()
-    assert text.count("\r\n") == 3
-    header, *rows = csv.reader(io.StringIO(text))
-    assert header[:5] == ["note", "t [s]", "duration [s]", "frequency [Hz]", "midi [1]"]
-    assert len(header) == len(COLUMNS)
-    for row, wanted in zip(rows, built.notes, strict=True):
-        assert (float(row[1]), float(row[3])) == (wanted.t_s, wanted.hz)
-        assert row[header.index("brightness [1]")] == ("" if wanted.brightness is None else repr(wanted.brightness))
-    assert to_rows(built)[1] == {
-        "note": 1, "t": 2 / 3, "duration": 0.5, "frequency": 123.456789012345, "midi": 0.0, "cents_error": 0.0, "velocity": 0.5,
-        "amplitude": 1.0, "pan": 0.0, "brightness": None, "voice_id": "voice",
-        "mapping_id": "m", "body_id": "b", "quantity": "mass", "value": 1.0, "unit": "kg",
-    }  # fmt: skip
