@@ -27,7 +27,8 @@ _SETS = "/physics-parameters"
 _HARMONIES = "/(universes|scenes)"
 _FITTING = (
     "^(Give a quantity, or|A mapping that reads another|The type \\w+ |An? \\w+ (filter|trigger|curve|source)|A source|A rate|"
-    "Only a collision|frequency_scale |Needs a min and a max|\\w+ must (not )?be (above|below)|Mappings may not|\\S+ does not vary|\\S+ is no quantity)"
+    "Only a collision|frequency_scale |Needs a min and a max|"
+    "\\w+ must (not )?be (above|below)|Mappings may not|\\S+ does not vary|\\S+ is no quantity)"
 )
 _STATE = (304, 401, 403, 404, 409, 410, 412, 416, 429, 507)
 """Answers that tell of the present state and of who asks, not of how the request is formed."""
@@ -57,7 +58,7 @@ EXCEPTIONS = (
     Rule("passwords that are easy to guess", "POST .*/register", "^(This is one of the most common|Must not be your name)"),
     Rule("the password for a new e-mail address", "(PATCH|PUT) .*/users/me", "^Is needed to change the e-mail address"),
     Rule("one way to name a person", "POST .*/collaborators", "^Give user_id, username or email, one of them"),
-    Rule("what is named is there", "", "^(There is no |Is not a member)"),
+    Rule("what is named is there", "", "^(There is no |Is not a member|Must be a set of parameters of this universe)"),
     Rule(
         "a universe named in the query or the body",
         "POST .*/(scenes|physics-parameters)$",
@@ -89,18 +90,16 @@ EXCEPTIONS = (
 )
 
 
+@schemathesis.auth(refresh_interval=None)
 class Bearer:
-    """The actor's token; for a request that ends a session, that of a session for it."""
+    """The actor's token, for a request that ends a session that of a session for it; nobody has none, and gets none."""
 
     def get(self, case: Any, context: Any) -> str:
-        return _fresh_token() if _LOGGING_OUT.search(case.path) else TOKEN
+        return _fresh_token() if TOKEN and _LOGGING_OUT.search(case.path) else TOKEN
 
     def set(self, case: Any, data: str, context: Any) -> None:
-        case.headers["Authorization"] = f"Bearer {data}"
-
-
-if TOKEN:
-    schemathesis.auth(refresh_interval=None)(Bearer)
+        if data:
+            case.headers["Authorization"] = f"Bearer {data}"
 
 
 @schemathesis.hook
@@ -115,8 +114,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
             for name, value in container.items():
                 if name.endswith("_id"):
                     container[name] = _aimed(_COLLECTIONS.get(name.removesuffix("_id"), ""), value, spare)
-    if case.path.endswith(("/simulate", "/score")) and not any(name.lower() == "prefer" for name in case.headers or {}):
-        case.headers["Prefer"] = "wait=0"
+    if case.method.upper() == "POST" and case.path.endswith(("/simulate", "/score")):
+        case.headers["Prefer"] = ", ".join(filter(None, (str(case.headers.get("Prefer", "")), "wait=0")))  # nobody does the work
 
 
 @schemathesis.hook
