@@ -107,22 +107,24 @@ def answer(actor: Actor, universe_id: UUID, form: str, build: Callable[[UUID], t
 
 
 def listed(page: Page) -> Response:
-    """The response with a page of the keys and revisions of universes: their own fields."""
-    shown = _own_fields([(row.key, row.revision, "own") for row in page.rows])
+    """The response with a page of the keys and revisions of universes: their own fields but the harmony."""
+    shown = _listed([(row.key, row.revision, "listed") for row in page.rows])
     rest = orjson.dumps(page.answer([]))[len(_NO_ITEMS) :]  # what follows the items
     return Response(b"".join((_NO_ITEMS, b",".join(shown), rest)), content_type="application/json")
 
 
-def _own_fields(keys: Sequence[Key]) -> list[bytes]:
-    """The own fields of universes, in JSON; those that are not kept are read in one statement."""
+def _listed(keys: Sequence[Key]) -> list[bytes]:
+    """Universes as lists have them, in JSON; those that are not kept are read in one statement."""
     kept = _kept()
     found = dict(zip((key[0] for key in keys), kept.several(keys), strict=True))
     missing = {UUID(str(universe_id)): universe_id for universe_id, text in found.items() if text is None}
     if missing:
         for row in db.session.connection().execute(_SEVERAL, {"ids": list(missing)}).mappings():
             universe_id = missing[row["id"]]
-            text = found[universe_id] = orjson.dumps(universe_json(row))
-            kept.put((universe_id, row["revision"], "own"), text)
+            fields = universe_json(row)
+            del fields["harmony"]  # as long as all the rest
+            text = found[universe_id] = orjson.dumps(fields)
+            kept.put((universe_id, row["revision"], "listed"), text)
     return [text for text in found.values() if text is not None]
 
 

@@ -23,6 +23,7 @@ from app.universes.schemas import (
     DocumentSchema,
     HarmonySchema,
     InvitationSchema,
+    ListedUniverseSchema,
     NewUniverseSchema,
     RoleSchema,
     ShownUniverseSchema,
@@ -50,7 +51,7 @@ _MEMBERS = Listing(
 @bp.doc(operationId="listUniverses")
 @guard(optional=True, deferred=True)
 @bp.arguments(listing.UniversesQuerySchema, location="query")
-@bp.response(200, page_schema(ShownUniverseSchema))
+@bp.response(200, page_schema(ListedUniverseSchema))
 def list_universes(query: dict[str, Any]) -> Response:
     """The universes you may see: your own, those shared with you, public ones."""
     return reading.listed(listing.page(claimed_actor(), query))

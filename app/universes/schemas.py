@@ -240,8 +240,8 @@ class ContentsQuerySchema(BaseSchema):
     include = fields.String(validate=validate.OneOf(["contents"]))
 
 
-class ShownUniverseSchema(ma.Schema):
-    """A universe as it is answered."""
+class ListedUniverseSchema(ma.Schema):
+    """A universe as lists have it: without its harmony."""
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)
@@ -254,12 +254,17 @@ class ShownUniverseSchema(ma.Schema):
     genre = fields.String(required=True)
     unit_system = fields.String(required=True)
     seed = fields.String(required=True)
-    harmony = fields.Dict(required=True)
     deleted_at = fields.DateTime(required=True, allow_none=True)
     revision = fields.Integer(required=True)
     entity_revision = fields.Integer(required=True)
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)
+
+
+class ShownUniverseSchema(ListedUniverseSchema):
+    """A universe as it is answered."""
+
+    harmony = fields.Dict(required=True)
 
 
 class WholeUniverseSchema(ShownUniverseSchema):

@@ -13,7 +13,7 @@ from app.errors import Invalid
 from app.pages import page_schema, query_of
 from app.schemas import Blueprint, Text, uuid_or_none
 from app.universes import listing, reading
-from app.universes.schemas import ShownUniverseSchema
+from app.universes.schemas import ListedUniverseSchema
 from app.universes.service import hand_over_or_delete
 from app.users import service
 from app.users.export import everything_about
@@ -104,7 +104,7 @@ def show_profile(name: str) -> Any:
 @bp.doc(operationId="listUniversesOf")
 @guard(optional=True)
 @bp.arguments(listing.OwnedQuerySchema, location="query")
-@bp.response(200, page_schema(ShownUniverseSchema))
+@bp.response(200, page_schema(ListedUniverseSchema))
 def list_universes_of(query: dict[str, Any], name: str) -> Response:
     """The universes of somebody, by id or username: public ones, and those that you are a member of."""
     owner = service.profile(uuid_or_none(name) or name)
