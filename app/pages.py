@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -147,8 +147,8 @@ def page_schema(item: type[ma.Schema] | ma.Schema) -> type[ma.Schema]:
 
 
 def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """An id as text: a cursor wants the last row's alone, and making a UUID of each costs more than reading the row."""
-    return cast(column, String) if isinstance(column.type, Uuid) else column
+    """An id or a time as text: a cursor wants the last row's alone, and making objects of all costs more than reading them."""
+    return cast(column, String) if isinstance(column.type, Uuid | UtcDateTime) else column
 
 
 def _after(keys: list[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bool]:
@@ -165,7 +165,8 @@ def _after(keys: list[tuple[ColumnElement[Any], bool]]) -> ColumnElement[bool]:
 def _value(column: ColumnElement[Any], text: Any) -> Any:
     """A column's value from its JSON. Raises ValueError or TypeError for what is none."""
     if isinstance(column.type, UtcDateTime):
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     if isinstance(column.type, Uuid):
         return UUID(text)
     if not isinstance(text, column.type.python_type):
