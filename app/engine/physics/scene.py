@@ -46,7 +46,10 @@ class Physics:
 
 @dataclass(frozen=True, slots=True)
 class Orbit:
-    """Keplerian elements about `parent_body_id` (None: the scene's heaviest static body); SI, angles in rad."""
+    """Keplerian elements about `parent_body_id` (None: the scene's heaviest static body); SI, angles in rad.
+
+    Without an axis and a period it says in `nbody` what a body goes around, and the body has a state of its own.
+    """
 
     semi_major_axis: float | None
     period: float | None

@@ -13,6 +13,7 @@ from app.engine.physics import solvers
 from app.engine.physics.events import KINDS
 from app.engine.physics.scene import Body, Bounds, Keyframe, Orbit
 from app.engine.physics.solvers import ballistic_kernel as kernel
+from app.engine.physics.solvers.ballistic import FreeFlight
 from app.engine.physics.trajectory import Trajectory
 from tests.engine.physics.scenes import OPEN, G, ball, drop, gas, scene
 
@@ -315,3 +316,11 @@ def test_a_ball_flung_to_the_edge_of_the_allowed_numbers_stays_finite() -> None:
     fast = ball("fast", 9e14, 9e14, radius=1e10, v=(-299792458.0, -299792458.0, 0.0), mass=1e32)
     run = solvers.run(scene(fast, ball("slow", -9e14, 0.5, radius=0.5), duration_s=600.0, time_scale=1e4))
     assert np.isfinite(run.positions).all() and run.events.status == "complete"
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.7])
+def test_places_of_all_bodies_at_once_are_those_of_the_motion_to_the_last_bit(damping: float) -> None:
+    motion = solvers.run(gas(40, duration_s=3.0, linear_damping=damping, gravity=(0.0, -G, 0.0))).motion
+    assert isinstance(motion, FreeFlight)
+    times = np.concatenate([np.linspace(0.0, 3.0, 301), [0.0, 1e9]])
+    assert (motion.places(times) == motion.at(times)[0]).all()

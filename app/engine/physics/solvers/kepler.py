@@ -191,7 +191,7 @@ def ellipses(scene: Scene) -> list[Ellipse]:
 
 
 def _ellipse(scene: Scene, index: int, body: Body, orbit: Orbit) -> Ellipse:
-    parent = _parent(scene, index, orbit)
+    parent = parent_of(scene, index, orbit)
     mu = scene.physics.gravitational_constant * (scene.bodies[parent].mass + body.mass)
     axis, period, expected = _third_law(body, scene.bodies[parent], orbit, mu, f"bodies.{index}.orbit")
     toward, quarter = _directions(orbit)
@@ -209,7 +209,7 @@ def _ellipse(scene: Scene, index: int, body: Body, orbit: Orbit) -> Ellipse:
     )
 
 
-def _parent(scene: Scene, index: int, orbit: Orbit) -> int:
+def parent_of(scene: Scene, index: int, orbit: Orbit) -> int:
     """The place of the body that an orbit goes around: the named one, or the heaviest static body."""
     path = f"bodies.{index}.orbit.parent_body_id"
     if orbit.parent_body_id is not None:
