@@ -22,7 +22,10 @@ def _events(path: str, before: Document, after: Document) -> Iterator[tuple[str,
     if path == "universe" and "deleted_at" in after:
         yield ("universes.delete" if after["deleted_at"] else "universes.restore"), ""
     elif path.startswith("members/"):
-        yield _of_member(before["role"], after["role"]), f"/{path}"
+        joins = after.get("link") is not None
+        yield "members.join" if joins else _of_member(before["role"], after["role"]), f"/{path}"
+    elif path.startswith("share-links/"):
+        yield ("links.revoke" if after["revoked_at"] else "links.create"), f"/{path}"
 
 
 def _of_member(before: str | None, after: str | None) -> str:

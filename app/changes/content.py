@@ -111,7 +111,11 @@ def entity_json(model: Any, row: Mapping[Any, Any]) -> Document:
 
 
 def difference(before: Document, after: Document, model: Any, prefix: str = "") -> tuple[Document, Document]:
-    """The properties that differ, as dotted paths: their values before and after."""
+    """The properties that differ, as dotted paths: their values before and after.
+
+    An object that lost or gained a key is told whole, for in the log null would not tell an absent key from an empty
+    one; but those of OPEN, which hold no null.
+    """
     old: Document = {}
     new: Document = {}
     for key in {**before, **after}:
@@ -119,13 +123,17 @@ def difference(before: Document, after: Document, model: Any, prefix: str = "") 
         left, right = before.get(key), after.get(key)
         if left == right and type(left) is type(right):
             continue
-        if isinstance(left, dict) and isinstance(right, dict) and is_merged(model, path):
+        if isinstance(left, dict) and isinstance(right, dict) and _is_told_by_key(model, path, left, right):
             inner_old, inner_new = difference(left, right, model, path + ".")
             old.update(inner_old)
             new.update(inner_new)
         else:
             old[path], new[path] = left, right
     return old, new
+
+
+def _is_told_by_key(model: Any, path: str, left: Document, right: Document) -> bool:
+    return is_merged(model, path) and (path in model.OPEN or left.keys() == right.keys())
 
 
 def is_merged(model: Any, path: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import Select, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from app.access import ALLOWED, Action, Role
@@ -20,6 +20,7 @@ from app.changes.intents import Intent
 from app.changes.models import Tombstone
 from app.changes.order import LONGEST, between, spread
 from app.changes.rule import Check, Removal
+from app.changes.storing import Write, carry_out
 from app.config import Settings
 from app.database import dump_json, timestamp
 from app.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed
@@ -62,7 +63,9 @@ class Turn:
 class Applied:
     """What an operation did: the log's `before` and `after`, the entity as answered, and what the universe's row takes on.
 
-    `op` is set when the change became another kind (a move that gave the whole list new keys is a batch).
+    `op` and `path` are set when the change became another one (a move that gave the whole list new keys is a batch).
+    `write` is the entity's row where that is left to be written with the log's: nothing in this operation reads it
+    again. `undo_of` is the revision that the change takes back.
     """
 
     before: Document | None
@@ -73,11 +76,14 @@ class Applied:
     growth: int = 0
     noop: bool = False
     op: str | None = None
+    path: str = ""
+    undo_of: int | None = None
     universe_values: dict[str, Any] = field(default_factory=dict)
+    write: Write | None = None
 
 
 def apply(turn: Turn, intent: Intent) -> Applied:
-    """Apply one intent. Raises NotFound, Gone, Conflict, Invalid or PreconditionFailed."""
+    """Apply one intent, but for the `write` that it leaves. Raises NotFound, Gone, Conflict, Invalid or PreconditionFailed."""
     if intent.op == "batch":
         return _batch(turn, intent)
     if intent.op == "member":
@@ -131,8 +137,8 @@ def _update(turn: Turn, intent: Intent) -> Applied:
     if not new:
         return Applied(None, None, entity_json(kind.model, row), row["revision"], entity_id, noop=True)
     kind.check(Check(turn.session, turn.universe, entity_id, before, after))
-    entity = _write(turn, kind, row, after, {name.partition(".")[0] for name in new})
-    return Applied(old, new, entity, turn.revision, entity_id, growth=size_of(after) - size_of(before))
+    entity, write = _changed(turn, kind, row, after, {name.partition(".")[0] for name in new})
+    return Applied(old, new, entity, turn.revision, entity_id, growth=size_of(after) - size_of(before), write=write)
 
 
 def _delete(turn: Turn, intent: Intent) -> Applied:
@@ -142,9 +148,11 @@ def _delete(turn: Turn, intent: Intent) -> Applied:
     document = document_of(kind.model, row)
     kind.may_remove(Removal(turn.session, turn.universe, entity_id, document))
     subtree = _subtree(turn, kind, entity_id)
-    ids = [entity_id, *(UUID(child["id"]) for children in subtree.values() for child in children)]
+    bury(turn, kind.table, kind.table.c.id == entity_id)
+    for collection, column in kind.children:
+        child_table = EDITABLE[collection].table
+        bury(turn, child_table, child_table.c[column] == entity_id)
     turn.session.execute(delete(kind.table).where(kind.table.c.id == entity_id))
-    turn.session.execute(insert(_TOMBSTONES), [{"id": i, "universe_id": turn.universe_id, "revision": turn.revision} for i in ids])
     lost = size_of(document) + sum(_child_size(child) for children in subtree.values() for child in children)
     return Applied({**document, **subtree}, None, None, turn.revision, entity_id, growth=-lost)
 
@@ -157,8 +165,9 @@ def _move(turn: Turn, intent: Intent) -> Applied:
     if key == row["order_key"] and not steps:
         return Applied(None, None, entity_json(kind.model, row), row["revision"], entity_id, noop=True)
     document = {**document_of(kind.model, row), "order_key": key}
-    entity = _write(turn, kind, row, document, {"order_key"})
-    return _after_steps(steps, intent, Applied({"order_key": row["order_key"]}, {"order_key": key}, entity, turn.revision, entity_id))
+    entity, write = _changed(turn, kind, row, document, {"order_key"})
+    old, new = {"order_key": row["order_key"]}, {"order_key": key}
+    return _after_steps(steps, intent, Applied(old, new, entity, turn.revision, entity_id, write=write))
 
 
 def _after_steps(steps: list[Document], intent: Intent, applied: Applied) -> Applied:
@@ -173,7 +182,7 @@ def _batch(turn: Turn, intent: Intent) -> Applied:
     """Several operations as one row of the log; with `fields` {"order": ids} a whole list in a new order."""
     if "order" in intent.fields:
         return _reorder(turn, EDITABLE[intent.collection], [UUID(i) for i in intent.fields["order"]])
-    done = [(item, _set_role(turn, item) if item.op == "member" else apply(turn, item)) for item in intent.items]
+    done = [(item, _apply_item(turn, item)) for item in intent.items]
     _require_owner(turn, intent)
     told = [
         {"op": applied.op or item.op, "path": item.path, "before": applied.before, "after": applied.after}
@@ -186,6 +195,14 @@ def _batch(turn: Turn, intent: Intent) -> Applied:
     for _, applied in done:
         found.universe_values.update(applied.universe_values)
     return found
+
+
+def _apply_item(turn: Turn, item: Intent) -> Applied:
+    """Apply one of several operations, and write what it leaves: the next ones read it."""
+    applied = _set_role(turn, item) if item.op == "member" else apply(turn, item)
+    if applied.write is not None:
+        carry_out(turn.session.connection(), applied.write)
+    return applied
 
 
 def _require_owner(turn: Turn, intent: Intent) -> None:
@@ -210,10 +227,12 @@ def _member(turn: Turn, intent: Intent) -> Applied:
 
 
 def _set_role(turn: Turn, intent: Intent) -> Applied:
+    """Set somebody's role; a membership that hung on a share link is then their own."""
     user_id, role, held = _id(intent), intent.fields["role"], _membership(turn, _id(intent))
     _refuse_wrong_member(intent, held)
     before = held.role if held else None
-    if before == role:
+    link = {"link": str(held.link_id)} if held and held.link_id else {}
+    if before == role and not link:
         return Applied(None, None, {"role": role}, held.revision if held else turn.revision - 1, user_id, noop=True)
     where = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.user_id == user_id)
     if role is None:
@@ -223,13 +242,13 @@ def _set_role(turn: Turn, intent: Intent) -> Applied:
         values = {"universe_id": turn.universe_id, "user_id": user_id, "role": role, "revision": turn.revision, "created_at": turn.moment}
         turn.session.execute(insert(_MEMBERS).values(values))
     else:
-        turn.session.execute(update(_MEMBERS).where(*where).values(role=role, revision=turn.revision))
-    return Applied({"role": before}, {"role": role}, {"role": role}, turn.revision, user_id)
+        turn.session.execute(update(_MEMBERS).where(*where).values(role=role, revision=turn.revision, link_id=None))
+    return Applied({"role": before, **link}, {"role": role, **dict.fromkeys(link)}, {"role": role}, turn.revision, user_id)
 
 
 def _membership(turn: Turn, user_id: UUID) -> Any:
     where = (_MEMBERS.c.universe_id == turn.universe_id, _MEMBERS.c.user_id == user_id)
-    return turn.session.execute(select(_MEMBERS.c.role, _MEMBERS.c.revision).where(*where)).first()
+    return turn.session.execute(select(_MEMBERS.c.role, _MEMBERS.c.revision, _MEMBERS.c.link_id).where(*where)).first()
 
 
 def _refuse_wrong_member(intent: Intent, held: Any) -> None:
@@ -265,7 +284,7 @@ def _universe(turn: Turn, intent: Intent) -> Applied:
     old, new = difference(before, after, _UNIVERSE)
     if not new:
         return Applied(None, None, universe_json(row), row["revision"], turn.universe_id, noop=True)
-    _check_universe(turn, after, {name.partition(".")[0] for name in new})
+    check_universe(turn, after, {name.partition(".")[0] for name in new})
     values = {**columns_from(_UNIVERSE, after, {name.partition(".")[0] for name in new}), "entity_revision": turn.revision}
     fresh = {**row, **values, "revision": turn.revision, "updated_at": turn.moment}
     growth = size_of(after) - size_of(before)
@@ -273,7 +292,8 @@ def _universe(turn: Turn, intent: Intent) -> Applied:
     return Applied(old, new, entity, turn.revision, turn.universe_id, growth=growth, universe_values=values)
 
 
-def _check_universe(turn: Turn, after: Document, changed: set[str]) -> None:
+def check_universe(turn: Turn, after: Document, changed: set[str]) -> None:
+    """Raises Forbidden or Invalid for new fields of the universe's own, some of which have `changed`."""
     if "visibility" in changed and Action.MANAGE not in ALLOWED[turn.universe["visibility"]][turn.role]:
         raise Forbidden("Only the owner changes the visibility.")
     if "harmony" not in changed:
@@ -301,7 +321,8 @@ def _give_keys(turn: Turn, kind: Editable, ids: list[UUID], keys: list[str]) -> 
         row = rows[entity_id]
         if row["order_key"] == key:
             continue
-        _write(turn, kind, row, {**document_of(kind.model, row), "order_key": key}, {"order_key"})
+        _, write = _changed(turn, kind, row, {**document_of(kind.model, row), "order_key": key}, {"order_key"})
+        carry_out(turn.session.connection(), write)
         path = f"{kind.collection}/{entity_id}"
         steps.append({"op": "move", "path": path, "before": {"order_key": row["order_key"]}, "after": {"order_key": key}})
     return steps
@@ -311,7 +332,7 @@ def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[Any, Any]:
     if turn.entity is not None and turn.entity["id"] == entity_id:
         return turn.entity
     named = {"entity_id": entity_id, "universe_id": turn.universe_id}
-    row = turn.session.connection().execute(read_one(kind.table), named).mappings().first()
+    row = turn.session.connection().execute(_read_one(kind.table), named).mappings().first()
     if row is not None:
         return row
     if turn.session.scalar(select(_TOMBSTONES.c.id).where(_TOMBSTONES.c.id == entity_id)) is not None:
@@ -320,18 +341,13 @@ def _read(turn: Turn, kind: Editable, entity_id: UUID) -> Mapping[Any, Any]:
 
 
 @cache
-def read_one(table: Any) -> Select[Any]:
+def _read_one(table: Any) -> Select[Any]:
     """One entity of a universe. Statements are built once; building them costs as much as running them."""
     return select(table).where(table.c.id == bindparam("entity_id"), table.c.universe_id == bindparam("universe_id"))
 
 
-@cache
-def _write_one(table: Any) -> Update:
-    return update(table).where(table.c.id == bindparam("entity_id"))
-
-
 def _match(intent: Intent, revision: int) -> None:
-    if intent.if_match is not None and str(revision) not in intent.if_match and "*" not in intent.if_match:
+    if not intent.accepts(revision):
         raise PreconditionFailed
 
 
@@ -361,10 +377,16 @@ def insert_subtree(turn: Turn, subtree: Mapping[str, list[Document]]) -> int:
     return size
 
 
-def _write(turn: Turn, kind: Editable, row: Mapping[Any, Any], document: Document, names: set[str]) -> Document:
+def _changed(turn: Turn, kind: Editable, row: Mapping[Any, Any], document: Document, names: set[str]) -> tuple[Document, Write]:
+    """An entity whose properties of some names have changed, as answered, and the write that makes it so."""
     values = {**columns_from(kind.model, document, names), "revision": turn.revision, "updated_at": turn.moment}
-    turn.session.connection().execute(_write_one(kind.table), {"entity_id": row["id"], **values})
-    return entity_json(kind.model, {**row, **values})
+    return entity_json(kind.model, {**row, **values}), Write(kind.table, row["id"], values)
+
+
+def bury(turn: Turn, table: Any, which: ColumnElement[bool]) -> None:
+    """Leave a tombstone for each row of a table that is about to go."""
+    told = select(table.c.id, table.c.universe_id, literal(turn.revision, BigInteger), table.c.created_at).where(which)
+    turn.session.execute(insert(_TOMBSTONES).from_select(["id", "universe_id", "revision", "born_at"], told))
 
 
 def _subtree(turn: Turn, kind: Editable, entity_id: UUID) -> dict[str, list[Document]]:

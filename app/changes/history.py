@@ -6,22 +6,35 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from app.changes.content import Document, put
 from app.changes.editable import EDITABLE
 from app.changes.models import Change
+from app.changes.snapshots import State, nearest
 from app.database import timestamp
 from app.universes.models import Universe
 from app.users.models import User
 
-State = dict[str, Document]
-"""Every entity of a universe by its path: `universe`, `members/<user>`, `scenes/<id>`, `bodies/<id>`, ..."""
-
+SEVERAL = ("batch", "restore")
+"""The operations whose rows have `items`."""
 _LOG: Any = Change.__table__
 _USERS: Any = User.__table__
+_LAST = 2**63 - 1
+_AT_ONCE = 500
 _TOLD = select(_LOG, _USERS.c.display_name).outerjoin(_USERS, _USERS.c.id == _LOG.c.actor_id)
+_ROWS_AFTER = (
+    _TOLD.where(_LOG.c.universe_id == bindparam("universe_id"), _LOG.c.revision > bindparam("since"))
+    .order_by(_LOG.c.revision)
+    .limit(bindparam("most"))
+)
+_ROWS_BETWEEN = (
+    select(_LOG)
+    .where(_LOG.c.universe_id == bindparam("universe_id"), _LOG.c.revision > bindparam("since"), _LOG.c.revision <= bindparam("until"))
+    .order_by(_LOG.c.revision)
+    .limit(_AT_ONCE)
+)
 
 
 class Step(NamedTuple):
@@ -34,8 +47,8 @@ class Step(NamedTuple):
 
 
 def steps_of(row: Any) -> Iterator[Step]:
-    """The steps of a row of the log; a batch has several."""
-    if row.op != "batch":
+    """The steps of a row of the log; a batch or a restore has several."""
+    if row.op not in SEVERAL:
         yield Step(row.op, row.path, row.before, row.after)
         return
     for item in row.after["items"]:
@@ -58,10 +71,18 @@ def apply_step(state: State, step: Step) -> None:
     elif step.op == "delete" and step.path != "universe":
         for path in flatten_subtree(step.path, step.before or {}):
             state.pop(path, None)
-    elif step.op == "member" and (step.after or {}).get("role") is None:
+    elif step.op == "member" and step.path.startswith("members/") and (step.after or {}).get("role") is None:
         state.pop(step.path, None)
     else:
         state[step.path] = put(state.get(step.path, {}), step.after or {}, model_of(step.path))
+    if (link := link_used(step)) in state:
+        state[link] = {**state[link], "uses": state[link]["uses"] + 1}
+
+
+def link_used(step: Step) -> str:
+    """The path of the share link that a step used to make a member; empty for other steps."""
+    link = (step.after or {}).get("link") if step.op == "member" and step.path.startswith("members/") else None
+    return f"share-links/{link}" if link else ""
 
 
 def flatten_subtree(path: str, document: Mapping[str, Any]) -> State:
@@ -77,11 +98,20 @@ def flatten_subtree(path: str, document: Mapping[str, Any]) -> State:
 
 
 def state_at(session: Session, universe_id: UUID, revision: int | None = None) -> State:
-    """The state of a universe at a revision (None: the newest), from its log alone."""
-    rows = select(_LOG).where(_LOG.c.universe_id == universe_id).order_by(_LOG.c.revision)
-    if revision is not None:
-        rows = rows.where(_LOG.c.revision <= revision)
-    return fold(session.execute(rows.execution_options(yield_per=500)))
+    """The state of a universe at a revision (None: the newest), from its log and its snapshots."""
+    last = _LAST if revision is None else revision
+    since, state = nearest(session, universe_id, last)
+    return fold(rows_between(session, universe_id, since, last), state)
+
+
+def rows_between(session: Session, universe_id: UUID, since: int, until: int) -> Iterator[Any]:
+    """The rows of a log after a revision and up to another, in order, read some at a time; they need no transaction."""
+    while since < until:
+        rows = session.connection().execute(_ROWS_BETWEEN, {"universe_id": universe_id, "since": since, "until": until}).all()
+        if not rows:
+            return
+        yield from rows
+        since = rows[-1].revision
 
 
 def rewind(session: Session, universe_id: UUID, path: str, document: Document, revision: int) -> Document:
@@ -93,17 +123,36 @@ def rewind(session: Session, universe_id: UUID, path: str, document: Document, r
     )
     for row in session.execute(later):
         for step in reversed(list(steps_of(row))):
-            if step.path == path and step.before is not None:
-                document = put(document, step.before or {}, model_of(path))
+            if step.path != path or step.before is None:
+                continue
+            if step.op == "delete" and path != "universe":  # it has come back since
+                document = flatten_subtree(path, step.before)[path]
+            else:
+                document = put(document, step.before, model_of(path))
     return document
 
 
 def model_of(path: str) -> Any:
     """The model behind a path of the log."""
     collection = path.partition("/")[0]
-    if collection in ("universe", "members"):
+    if collection in ("universe", "members", "share-links"):
         return Universe
     return EDITABLE[collection].model
+
+
+def rows_after(session: Session, universe_id: UUID, revision: int, limit: int) -> list[Any]:
+    """Up to `limit` rows of a log after a revision, in order, each with its actor's display name."""
+    params = {"universe_id": universe_id, "since": revision, "most": limit}
+    return list(session.connection().execute(_ROWS_AFTER, params).all())
+
+
+def rows_after_each(session: Session, sent: Mapping[UUID, int], limit: int) -> dict[UUID, list[Any]]:
+    """The same for several universes in one statement: the rows after each one's revision, at most `limit` in all."""
+    behind = [and_(_LOG.c.universe_id == universe_id, _LOG.c.revision > revision) for universe_id, revision in sent.items()]
+    found: dict[UUID, list[Any]] = {universe_id: [] for universe_id in sent}
+    for row in session.connection().execute(_TOLD.where(or_(*behind)).order_by(_LOG.c.universe_id, _LOG.c.revision).limit(limit)):
+        found[row.universe_id].append(row)
+    return found
 
 
 def page(
@@ -121,14 +170,14 @@ def page(
     found: list[dict[str, Any]] = []
     while len(found) <= limit:
         rows = session.execute(statement.where(_LOG.c.revision > since)).all()
-        found += [_told(row) for row in rows if path is None or any(step.path == path for step in steps_of(row))]
+        found += [told(row) for row in rows if path is None or any(step.path == path for step in steps_of(row))]
         if len(rows) <= limit:
             break
         since = rows[-1].revision
     return found[:limit], found[limit - 1]["revision"] if len(found) > limit else None
 
 
-def _told(row: Any) -> dict[str, Any]:
+def told(row: Any) -> dict[str, Any]:
     """A row of the log as answered; somebody whose account has gone is known by id alone."""
     actor = None if row.actor_id is None else {"id": str(row.actor_id), "display_name": row.display_name}
     return {

@@ -13,16 +13,20 @@ import orjson
 from app.access import Action, Actor
 from app.database import dump_json
 
+_OF_MANY = ("restore", "undo", "redo")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """One change of a universe's content.
 
-    `op` create, update, delete, move, batch or member; `collection` and `entity_id` name what (collection `universe`
+    `op` create, update, delete, move, batch, member, restore, undo or redo; `collection` and `entity_id` name what (collection `universe`
     for the universe's own fields, `members` for a person's role). `fields` are loaded by the room's schema and nested;
     `replace` sets them all (PUT) instead of merging. `subtree` holds the documents of children that a create brings
     along, by collection. `base` is the revision the caller had seen; with `strict` a property that others changed
-    since refuses the edit. `if_match` is the list of entity tags that the caller accepts, or None.
+    since refuses the edit. `if_match` is the list of entity tags that the caller accepts, or None. `token_hash` is what
+    is kept of a new share link's token, which each attempt at the same request draws anew; `state` what a universe was
+    at the revision that it is put back to.
     """
 
     actor: Actor
@@ -44,6 +48,8 @@ class Intent:
     base: int | None = None
     strict: bool = False
     if_match: tuple[str, ...] | None = None
+    token_hash: str | None = None
+    state: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Keep `fields` as plain JSON, as documents are."""
@@ -52,16 +58,21 @@ class Intent:
     @property
     def path(self) -> str:
         """The path of the change in the log."""
-        if self.op == "batch":
+        if self.op in ("batch", *_OF_MANY):
             return ""
         return "universe" if self.collection == "universe" else f"{self.collection}/{self.entity_id}"
 
+    @property
+    def is_system(self) -> bool:
+        """Whether this is the system's own doing, which no role bounds: an operator's command without a person."""
+        return self.source == "cli" and self.actor.id is None
+
     def request(self) -> dict[str, Any]:
-        """What makes two requests the same: everything but who asks, `base` and `if_match`."""
+        """What makes two requests the same: everything but who asks, `base`, `if_match`, `token_hash` and `state`."""
         return {
             "op": self.op,
             "path": self.path,
-            "universe_id": self.universe_id if self.op in ("create", "batch", "member") else None,
+            "universe_id": self.universe_id if self.op in ("create", "batch", "member", *_OF_MANY) else None,
             "fields": self.fields,
             "subtree": self.subtree,
             "replace": self.replace,
@@ -69,6 +80,10 @@ class Intent:
             "before_id": self.before_id,
             "items": [item.request() for item in self.items],
         }
+
+    def accepts(self, revision: int) -> bool:
+        """Whether an entity of a revision is what `if_match` asks for."""
+        return self.if_match is None or str(revision) in self.if_match or "*" in self.if_match
 
     def op_hash(self) -> str:
         """SHA-256, in hex, of the canonical request."""

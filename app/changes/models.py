@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DDL, BigInteger, ForeignKey, Index, String, event
+from sqlalchemy import DDL, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, now, one_of
+from app.database import Base, Keyed, now, one_of
 
 OPS = ("create", "update", "delete", "move", "batch", "restore", "member")
 SOURCES = ("rest", "socket", "cli", "job")
@@ -43,13 +43,45 @@ class Change(Base):
 
 
 class Tombstone(Base):
-    """The id of a deleted entity: it answers 410 to writes, and is not given to another one."""
+    """The id of a deleted entity: it answers 410 to writes, and is not given to another one.
+
+    `born_at` is when the entity was made, for its return by an undo or a restore; older tombstones have none.
+    """
 
     __tablename__ = "tombstones"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     universe_id: Mapped[UUID] = mapped_column(ForeignKey("universes.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int] = mapped_column(BigInteger)
+    born_at: Mapped[datetime | None]
+
+
+class Snapshot(Base):
+    """What a universe was at a revision, so that nobody has to read its log from the beginning; app.changes.snapshots packs it.
+
+    `marks` is there at the floor of a compacted log alone: what the rows that are gone said beside the state.
+    """
+
+    __tablename__ = "universe_snapshots"
+
+    universe_id: Mapped[UUID] = mapped_column(ForeignKey("universes.id", ondelete="CASCADE"), primary_key=True)
+    revision: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    state: Mapped[bytes] = mapped_column(LargeBinary)
+    marks: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Version(Keyed, Base):
+    """A name that somebody gave to a revision of a universe."""
+
+    __tablename__ = "universe_versions"
+    __table_args__ = (UniqueConstraint("universe_id", "name"),)
+
+    universe_id: Mapped[UUID] = mapped_column(ForeignKey("universes.id", ondelete="CASCADE"))
+    revision: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(String(100))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class IdempotencyKey(Base):

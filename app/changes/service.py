@@ -8,24 +8,31 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, bindparam, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.access import HOLDER, Action, Actor, Role, caller_params, confirmed, require
+from app import metrics
+from app.access import HOLDER, Action, Role, caller_params, confirmed, require, role_of
 from app.changes import history
+from app.changes.announcements import announce
 from app.changes.audited import record_change
 from app.changes.content import Document, columns_from, document_of
-from app.changes.editable import EDITABLE
-from app.changes.entities import Applied, Turn, apply, insert_subtree, read_one, require_user, size_of, universe_json
+from app.changes.entities import Applied, Turn, apply, insert_subtree, require_user, size_of, universe_json
 from app.changes.intents import Intent
-from app.changes.models import Change, IdempotencyKey, Tombstone
+from app.changes.inverse import overlap, step_back
+from app.changes.links import apply_to_link, concerns_link, is_use
+from app.changes.models import Change, IdempotencyKey
+from app.changes.opening import Opened, open_universe
+from app.changes.restoring import put_back
+from app.changes.storing import add_row, store
 from app.database import now, timestamp
 from app.errors import Conflict, Gone, Invalid, NotFound, OpIdReused, is_unique_breach
-from app.unit_of_work import unit_of_work
+from app.unit_of_work import after_commit, unit_of_work
 from app.universes import rules
 from app.universes.models import Membership, Universe
 
+_WITHOUT_ENTITY = ("delete", "batch", "undo", "redo", "restore")
 KEY_LIFETIME = timedelta(hours=24)
 _CREATIONS = "universes"
 _MODEL: Any = Universe
@@ -33,29 +40,6 @@ _UNIVERSES: Any = Universe.__table__
 _MEMBERS: Any = Membership.__table__
 _LOG: Any = Change.__table__
 _KEYS: Any = IdempotencyKey.__table__
-_TOMBSTONES: Any = Tombstone.__table__
-
-_ROLE = select(_MEMBERS.c.role).where(_MEMBERS.c.universe_id == bindparam("universe_id"), _MEMBERS.c.user_id == bindparam("caller"))
-_STANDING = select(_ROLE.scalar_subquery().label("role"), HOLDER)
-_STANDING_WITH = {
-    collection: read_one(kind.table).add_columns(_ROLE.scalar_subquery().label("role"), HOLDER) for collection, kind in EDITABLE.items()
-}
-
-_ADD_ROW = insert(_LOG)
-_MOVE_HEAD = update(_UNIVERSES).where(_UNIVERSES.c.id == bindparam("moved_id"))
-
-
-def _locking(universe_id: Any) -> Select[Any]:
-    return select(_UNIVERSES).where(_UNIVERSES.c.id == universe_id).with_for_update()
-
-
-def _universe_of(table: Any) -> Any:
-    return select(table.c.universe_id).where(table.c.id == bindparam("entity_id")).scalar_subquery()
-
-
-_LOCK = _locking(bindparam("universe_id"))
-_LOCK_OF = {collection: _locking(_universe_of(kind.table)) for collection, kind in EDITABLE.items()}
-_LOCK_OF_BURIED = _locking(_universe_of(_TOMBSTONES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +47,8 @@ class Done:
     """What a change came to.
 
     `entity` is the entity as it is answered (None once deleted), `entity_revision` the revision that last changed it,
-    `revision` the universe's. `overwrote` lists the properties that others had changed after the caller's `base`.
+    `revision` the universe's. `overwrote` lists the properties that others had changed after the caller's `base`;
+    `undo_of` is the revision that an undo or a redo took back.
     """
 
     universe_id: UUID
@@ -75,6 +60,7 @@ class Done:
     overwrote: list[str] = field(default_factory=list)
     duplicate: bool = False
     noop: bool = False
+    undo_of: int | None = None
 
 
 def commit_change(intent: Intent) -> Done:
@@ -85,13 +71,14 @@ def commit_change(intent: Intent) -> Done:
     """
     op_hash = intent.op_hash()
     with unit_of_work() as session:
-        universe = _lock(session, intent)
-        role, entity = _authorize(session, intent, universe)
-        if (known := _already_done(session, intent, universe, op_hash)) is not None:
+        opened, role = _open(session, intent)
+        universe = opened.universe
+        if opened.seen and (known := _already_done(session, intent, universe, op_hash)) is not None:
+            metrics.DUPLICATES.inc()
             return known
-        turn = Turn(session, universe, universe["revision"] + 1, now(), role, entity)
+        turn = Turn(session, universe, universe["revision"] + 1, now(), role, opened.entity)
         try:
-            applied = apply(turn, intent)
+            applied = _apply(turn, intent)
         except Gone:
             if intent.op != "delete":
                 raise
@@ -101,10 +88,20 @@ def commit_change(intent: Intent) -> Done:
             _remember(session, intent, op_hash, done)
             return done
         overwrote = overwritten(session, intent, universe["id"], applied)
-        write_row(session, intent, op_hash, universe["id"], turn, applied)
-        _advance(session, universe, turn, applied)
-        record_change(universe["id"], intent.actor.id, intent.path if applied.op is None else "", applied.before, applied.after)
+        row = row_of(intent, op_hash, universe["id"], turn, applied)
+        store(session.connection(), row, _head(universe, turn, applied), applied.write)
+        after_commit(announce, universe["id"], row)
+        record_change(universe["id"], intent.actor.id, row["path"], applied.before, applied.after)
+    metrics.COMMITS.labels(intent.source).inc()
     return _answer(turn.revision, universe["id"], intent, applied, overwrote=overwrote)
+
+
+def _apply(turn: Turn, intent: Intent) -> Applied:
+    if intent.op in ("undo", "redo"):
+        return step_back(turn, intent)
+    if intent.op == "restore":
+        return put_back(turn, intent)
+    return apply_to_link(turn, intent) if concerns_link(intent) else apply(turn, intent)
 
 
 def create_universe(intent: Intent) -> Done:
@@ -143,6 +140,7 @@ def _create_universe(intent: Intent) -> Done:
         write_row(session, intent, op_hash, row["id"], turn, applied)
         if intent.op_id is not None:
             remember(session, _CREATIONS, str(intent.actor.id), intent.op_id, op_hash, {"id": str(row["id"])})
+    metrics.COMMITS.labels(intent.source).inc()
     return _answer(1, row["id"], intent, applied)
 
 
@@ -173,26 +171,29 @@ def _universe_row(intent: Intent, moment: datetime) -> dict[str, Any]:
 
 
 def write_row(session: Session, intent: Intent, op_hash: str, universe_id: UUID, turn: Turn, applied: Applied) -> None:
-    """Add the one row of a change to the log."""
-    session.connection().execute(
-        _ADD_ROW,
-        {
-            "universe_id": universe_id,
-            "revision": turn.revision,
-            "actor_id": intent.actor.id,
-            "client_id": intent.client_id,
-            "source": intent.source,
-            "op_id": intent.op_id or uuid4(),
-            "op_hash": op_hash,
-            "op": applied.op or intent.op,
-            "path": intent.path if applied.op is None else "",
-            "before": applied.before,
-            "after": applied.after,
-            "undo_of": None,
-            "group": intent.group,
-            "created_at": turn.moment,
-        },
-    )
+    """Add the one row of a change to the log; once it is committed, those who follow the universe are woken."""
+    add_row(session.connection(), row_of(intent, op_hash, universe_id, turn, applied))
+    after_commit(announce, universe_id)
+
+
+def row_of(intent: Intent, op_hash: str, universe_id: UUID, turn: Turn, applied: Applied) -> dict[str, Any]:
+    """The one row of a change, for the log."""
+    return {
+        "universe_id": universe_id,
+        "revision": turn.revision,
+        "actor_id": intent.actor.id,
+        "client_id": intent.client_id,
+        "source": intent.source,
+        "op_id": intent.op_id or uuid4(),
+        "op_hash": op_hash,
+        "op": applied.op or intent.op,
+        "path": intent.path if applied.op is None else applied.path,
+        "before": applied.before,
+        "after": applied.after,
+        "undo_of": applied.undo_of,
+        "group": intent.group,
+        "created_at": turn.moment,
+    }
 
 
 def overwritten(session: Session, intent: Intent, universe_id: UUID, applied: Applied) -> list[str]:
@@ -209,7 +210,7 @@ def overwritten(session: Session, intent: Intent, universe_id: UUID, applied: Ap
     steps = [step for row in session.execute(rows) for step in history.steps_of(row)]
     theirs = {name for step in steps if step.path == intent.path for name in step.after or {}}
     mine = {"order_key"} if intent.op == "move" else set(applied.after or {})
-    found = sorted(name for name in mine if any(_overlap(name, other) for other in theirs))
+    found = sorted(name for name in mine if any(overlap(name, other) for other in theirs))
     if found and intent.strict:
         raise Conflict(
             "Others have changed it since.", errors={name: ["Changed by somebody else."] for name in found}, current=applied.before
@@ -217,46 +218,28 @@ def overwritten(session: Session, intent: Intent, universe_id: UUID, applied: Ap
     return found
 
 
-def _overlap(name: str, other: str) -> bool:
-    """Whether two dotted properties are the same or one holds the other."""
-    return name == other or name.startswith(other + ".") or other.startswith(name + ".")
+def _open(session: Session, intent: Intent) -> tuple[Opened, Role]:
+    """The locked universe with what was read of it, and the actor's role in it.
 
-
-def _lock(session: Session, intent: Intent) -> Mapping[Any, Any]:
-    """Lock the universe's row and read it fresh. Raises NotFound when there is none."""
-    if intent.universe_id is not None:
-        row = session.connection().execute(_LOCK, {"universe_id": intent.universe_id}).mappings().first()
-    else:
-        named = {"entity_id": intent.entity_id}
-        row = session.connection().execute(_LOCK_OF[intent.collection], named).mappings().first()
-        row = row or session.connection().execute(_LOCK_OF_BURIED, named).mappings().first()
-    if row is None:
-        _standing(session, intent, None)
-        raise NotFound
-    return row
-
-
-def _authorize(session: Session, intent: Intent, universe: Mapping[Any, Any]) -> tuple[Role, Mapping[Any, Any] | None]:
-    """The actor's role, read in a statement after the lock, so that it cannot be an older one; and the entity's row beside."""
-    actor, membership, entity = _standing(session, intent, universe["id"])
-    visibility = universe["visibility"]
-    require(actor, Action.READ, visibility=visibility, membership=membership)
-    if universe["deleted_at"] is not None and not _may_when_deleted(intent):
-        raise Gone
-    return require(actor, intent.action, visibility=visibility, membership=membership), entity
-
-
-def _standing(session: Session, intent: Intent, universe_id: UUID | None) -> tuple[Actor, str | None, Mapping[Any, Any] | None]:
-    """The actor, with their session seen to live, their membership, and the row they want to change if it is there.
-
-    Raises TokenRevoked.
+    Raises NotFound, Forbidden, Gone, or TokenRevoked when the actor's session has ended.
     """
-    params = {"universe_id": universe_id, "entity_id": intent.entity_id, **caller_params(intent.actor)}
-    entity = None
-    if intent.op in ("update", "move", "delete") and intent.collection in _STANDING_WITH:
-        entity = session.connection().execute(_STANDING_WITH[intent.collection], params).mappings().first()
-    found = entity or session.connection().execute(_STANDING, params).mappings().one()
-    return confirmed(intent.actor, found["holder"]), found["role"], entity
+    found = open_universe(session, intent)
+    if found is None:
+        confirmed(intent.actor, session.connection().execute(select(HOLDER), caller_params(intent.actor)).scalar())
+        raise NotFound
+    if intent.is_system:
+        if found.universe["deleted_at"] is not None:
+            raise Gone
+        return found, Role.OWNER
+    actor, visibility = confirmed(intent.actor, found.holder), found.universe["visibility"]
+    if is_use(intent):
+        if found.universe["deleted_at"] is not None:
+            raise Gone
+        return found, role_of(actor, found.membership)
+    require(actor, Action.READ, visibility=visibility, membership=found.membership)
+    if found.universe["deleted_at"] is not None and not _may_when_deleted(intent):
+        raise Gone
+    return found, require(actor, intent.action, visibility=visibility, membership=found.membership)
 
 
 def _may_when_deleted(intent: Intent) -> bool:
@@ -267,15 +250,16 @@ def _may_when_deleted(intent: Intent) -> bool:
 
 
 def _already_done(session: Session, intent: Intent, universe: Mapping[Any, Any], op_hash: str) -> Done | None:
-    if intent.op_id is None:
-        return None
+    """What a key that was seen before came to; None when it has been forgotten since."""
+    assert intent.op_id is not None  # noqa: S101  it was seen
+    scope, owner = str(universe["id"]), str(intent.actor.id)
     mine = (_LOG.c.universe_id == universe["id"], _LOG.c.actor_id == intent.actor.id, _LOG.c.op_id == intent.op_id)
     row = session.execute(select(_LOG).where(*mine)).first()
     if row is not None:
         if row.op_hash != op_hash:
             raise OpIdReused
         return _replay(session, intent, universe, row)
-    kept = recall(session, str(universe["id"]), str(intent.actor.id), intent.op_id, op_hash)
+    kept = recall(session, scope, owner, intent.op_id, op_hash)
     if kept is None:
         return None
     return Done(universe["id"], kept["revision"], intent.entity_id, kept["entity"], kept["entity_revision"], duplicate=True, noop=True)
@@ -286,9 +270,9 @@ def _replay(session: Session, intent: Intent, universe: Mapping[Any, Any], row: 
     entity = None
     if intent.op == "member":
         entity = row.after
-    elif intent.op not in ("delete", "batch"):
+    elif intent.op not in _WITHOUT_ENTITY:
         entity = _entity_at(session, intent, universe, row)
-    return Done(universe["id"], row.revision, intent.entity_id, entity, row.revision, after=row.after, duplicate=True)
+    return Done(universe["id"], row.revision, intent.entity_id, entity, row.revision, after=row.after, duplicate=True, undo_of=row.undo_of)
 
 
 def _entity_at(session: Session, intent: Intent, universe: Mapping[Any, Any], row: Any) -> Document:
@@ -311,13 +295,12 @@ def _entity_at(session: Session, intent: Intent, universe: Mapping[Any, Any], ro
     }
 
 
-def _advance(session: Session, universe: Mapping[Any, Any], turn: Turn, applied: Applied) -> None:
-    """Move the head of the log on."""
+def _head(universe: Mapping[Any, Any], turn: Turn, applied: Applied) -> dict[str, Any]:
+    """What the universe's row takes on, beside the revision. Raises Invalid for a universe grown too large."""
     size = universe["content_bytes"] + applied.growth
     if applied.growth > 0:
         _refuse_large(turn, size)
-    values: dict[str, Any] = {"revision": turn.revision, "updated_at": turn.moment, "content_bytes": size, **applied.universe_values}
-    session.connection().execute(_MOVE_HEAD, {"moved_id": universe["id"], **values})
+    return {"content_bytes": size, **applied.universe_values}
 
 
 def _refuse_large(turn: Turn, size: int) -> None:
@@ -326,9 +309,9 @@ def _refuse_large(turn: Turn, size: int) -> None:
 
 
 def _answer(revision: int, universe_id: UUID, intent: Intent, applied: Applied, **more: Any) -> Done:
-    return Done(
-        universe_id, revision, applied.entity_id or intent.entity_id, applied.entity, applied.entity_revision, applied.after, **more
-    )
+    entity_id = applied.entity_id or intent.entity_id
+    told = {"after": applied.after, "undo_of": applied.undo_of, **more}
+    return Done(universe_id, revision, entity_id, applied.entity, applied.entity_revision, **told)
 
 
 def _remember(session: Session, intent: Intent, op_hash: str, done: Done) -> None:

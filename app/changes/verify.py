@@ -16,48 +16,63 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from app.access import ALLOWED, Action, Role
 from app.changes.content import Document, document_of
 from app.changes.editable import EDITABLE
-from app.changes.history import State, Step, apply_step, flatten_subtree, steps_of
-from app.changes.models import Change, IdempotencyKey, Tombstone
+from app.changes.history import Step, apply_step, flatten_subtree, link_used, steps_of
+from app.changes.links import document_of_link
+from app.changes.models import Change, IdempotencyKey, Snapshot, Tombstone
+from app.changes.snapshots import State, floor_of, unpacked
 from app.errors import NotFound
-from app.universes.models import Membership, Universe
+from app.universes.models import Membership, ShareLink, Universe
 
 _LOG: Any = Change.__table__
 _KEYS: Any = IdempotencyKey.__table__
 _TOMBSTONES: Any = Tombstone.__table__
 _UNIVERSES: Any = Universe.__table__
 _MEMBERS: Any = Membership.__table__
+_LINKS: Any = ShareLink.__table__
+_SNAPSHOTS: Any = Snapshot.__table__
 _UNIVERSE: Any = Universe
 
 _OWNERS_ALONE = frozenset({"visibility", "deleted_at"})
 _SYSTEM = frozenset({"cli", "job"})
+_EDITS = frozenset({"create", "update", "delete", "move", "batch"})
 
 
 @dataclass(slots=True)
 class Audit:
-    """What has been read of a log so far: the state it adds up to, who touched what last, and the breaches found."""
+    """What has been read of a log so far: the state it adds up to, which revision touched what last, who made which edit,
+    and the breaches found.
+    """
 
     state: State = field(default_factory=dict)
     touched: dict[str, int] = field(default_factory=dict)
     buried: dict[str, int] = field(default_factory=dict)
     operations: set[tuple[UUID | None, UUID]] = field(default_factory=set)
+    edits: dict[int, UUID | None] = field(default_factory=dict)
     revision: int = 0
+    floor: int = 0
     breaches: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Session]:
-    """A session that sees one moment of the database, also while others write."""
-    repeatable = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-    with engine.connect().execution_options(**repeatable) as connection, Session(connection) as session:
+    """A session that sees one moment of the database, also while others write.
+
+    The transaction is told so, not the connection: the driver would keep that for whoever has the connection next.
+    """
+    server = engine.dialect.name == "postgresql"
+    with engine.connect().execution_options(write=server) as connection, Session(connection) as session:
+        if server:
+            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         yield session
 
 
@@ -66,15 +81,28 @@ def verify(session: Session, universe_id: UUID) -> list[str]:
     universe = session.execute(select(_UNIVERSES).where(_UNIVERSES.c.id == universe_id)).mappings().first()
     if universe is None:
         raise NotFound
-    audit = Audit(revision=universe["floor"])
+    audit = audit_from_floor(session, universe)
+    kept = set(session.scalars(select(_SNAPSHOTS.c.revision).where(_SNAPSHOTS.c.universe_id == universe_id)))
     rows = select(_LOG).where(_LOG.c.universe_id == universe_id).order_by(_LOG.c.revision)
     for row in session.execute(rows.execution_options(yield_per=500)):
         read_row(audit, row)
+        if row.revision in kept:
+            _compare_snapshot(audit, session, universe_id)
     _compare_head(audit, universe)
     _compare_stored(audit, stored(session, universe))
     _compare_tombstones(audit, session, universe_id)
     _compare_keys(audit, session, universe_id)
     return audit.breaches
+
+
+def audit_from_floor(session: Session, universe: Mapping[Any, Any]) -> Audit:
+    """What is known before the first row of a log: nothing, or what was kept of the rows up to its floor."""
+    revision = universe["floor"]
+    floor = floor_of(session, universe["id"], revision) if revision else None
+    if floor is not None:
+        return Audit(floor.state, floor.touched, floor.buried, revision=revision, floor=revision)
+    lost = [f"I1: the rows up to {revision} are gone, and what they added up to."] if revision else []
+    return Audit(revision=revision, floor=revision, breaches=lost)
 
 
 def read_row(audit: Audit, row: Any) -> None:
@@ -85,6 +113,10 @@ def read_row(audit: Audit, row: Any) -> None:
     if (row.actor_id, row.op_id) in audit.operations:
         audit.breaches.append(f"I4: revision {row.revision} repeats operation {row.op_id} of {row.actor_id}.")
     audit.operations.add((row.actor_id, row.op_id))
+    if row.undo_of is not None and not _is_undoable(audit, row):
+        audit.breaches.append(f"I5: revision {row.revision} takes back {row.undo_of}, which is no edit of {row.actor_id}'s own.")
+    if row.op in _EDITS:
+        audit.edits[row.revision] = row.actor_id
     steps = list(steps_of(row))
     audit.breaches.extend(f"I5: revision {row.revision}: {fault}" for fault in _not_allowed(audit.state, row, steps))
     for step in steps:
@@ -92,12 +124,20 @@ def read_row(audit: Audit, row: Any) -> None:
         _take_in(audit, row.revision, step)
 
 
+def _is_undoable(audit: Audit, row: Any) -> bool:
+    """Whether the row that another one takes back is an earlier edit of the same actor; of a compacted one nothing is known."""
+    return bool(row.undo_of <= audit.floor or (row.undo_of < row.revision and audit.edits.get(row.undo_of, ...) == row.actor_id))
+
+
 def stored(session: Session, universe: Mapping[Any, Any]) -> dict[str, tuple[Document, int]]:
     """Everything stored of a universe, by its path in the log, each with its revision."""
     found = {"universe": (document_of(_UNIVERSE, universe), universe["entity_revision"])}
     members = select(_MEMBERS).where(_MEMBERS.c.universe_id == universe["id"])
     for row in session.execute(members):
-        found[f"members/{row.user_id}"] = ({"role": row.role}, row.revision)
+        link = {"link": str(row.link_id)} if row.link_id else {}
+        found[f"members/{row.user_id}"] = ({"role": row.role, **link}, row.revision)
+    for row in session.execute(select(_LINKS).where(_LINKS.c.universe_id == universe["id"])):
+        found[f"share-links/{row.id}"] = (document_of_link(row), row.revision)
     for collection, kind in EDITABLE.items():
         for entity in session.execute(select(kind.table).where(kind.table.c.universe_id == universe["id"])).mappings():
             found[f"{collection}/{entity['id']}"] = (document_of(kind.model, entity), entity["revision"])
@@ -118,16 +158,38 @@ def _not_allowed(state: State, row: Any, steps: list[Step]) -> Iterator[str]:
     role = Role(membership["role"]) if membership else Role.STRANGER
     allowed = ALLOWED[state["universe"]["visibility"]][role]
     for step in steps:
-        action = _action_of(step, f"members/{row.actor_id}")
+        if link_used(step):
+            yield from _not_admitted(state, row, step)
+            continue
+        action = Action.MANAGE if row.op == "restore" else _action_of(step, f"members/{row.actor_id}")
         if action not in allowed:
             yield f"{row.actor_id}, {role} at that time, made a change of {step.path} that takes {action}."
+
+
+def _not_admitted(state: State, row: Any, step: Step) -> Iterator[str]:
+    """Why a share link could not make the actor a member, judged by the state before."""
+    link = state.get(link_used(step))
+    if step.path != f"members/{row.actor_id}":
+        yield f"{row.actor_id} used a share link for {step.path}."
+    elif link is None:
+        yield f"{step.path} used {link_used(step)}, which does not exist."
+    elif step.path in state:
+        yield f"{step.path} used {link_used(step)} as a member already."
+    elif link["role"] != (step.after or {})["role"]:
+        yield f"{step.path} used {link_used(step)}, which makes somebody {link['role']}, not {(step.after or {})['role']}."
+    elif link["revoked_at"] or (link["max_uses"] is not None and link["uses"] >= link["max_uses"]) or _is_over(link, row.created_at):
+        yield f"{step.path} used {link_used(step)}, which was revoked, expired or used up."
+
+
+def _is_over(link: Document, moment: datetime) -> bool:
+    return link["expires_at"] is not None and datetime.fromisoformat(link["expires_at"]) <= moment
 
 
 def _action_of(step: Step, own_membership: str) -> Action:
     if step.op == "member":
         leaves = step.path == own_membership and (step.after or {}).get("role") is None
         return Action.INSPECT if leaves else Action.MANAGE
-    if step.op == "restore" or (step.path == "universe" and _OWNERS_ALONE & (step.after or {}).keys()):
+    if step.path == "universe" and _OWNERS_ALONE & (step.after or {}).keys():
         return Action.MANAGE
     return Action.EDIT
 
@@ -139,11 +201,18 @@ def _wrong_before(state: State, step: Step) -> Iterator[str]:
         for path, document in flatten_subtree(step.path, step.before or {}).items():
             if state.get(path) != document:
                 yield f"{path} was not what it is said to have been when deleted."
-    elif step.op != "member" and step.path not in state:
+    elif step.op == "member" and step.before is None and step.path in state:
+        yield f"{step.path} exists already."
+    elif _must_exist(step) and step.path not in state:
         yield f"{step.path} does not exist."
     else:
         known = state.get(step.path, {})
         yield from (f"{step.path} {name} was not {old!r}." for name, old in (step.before or {}).items() if value_at(known, name) != old)
+
+
+def _must_exist(step: Step) -> bool:
+    """Whether a step that is no creation is about something that is there: somebody may become a member, a link is made first."""
+    return step.op != "member" or (step.path.startswith("share-links/") and step.before is not None)
 
 
 def value_at(document: Document, name: str) -> Any:
@@ -169,12 +238,21 @@ def _paths(step: Step, gone: bool) -> list[str]:
     """The paths that a step touched."""
     if step.op == "create":
         return list(flatten_subtree(step.path, step.after or {}))
-    return list(flatten_subtree(step.path, step.before or {})) if gone else [step.path]
+    if gone:
+        return list(flatten_subtree(step.path, step.before or {}))
+    return [step.path, link] if (link := link_used(step)) else [step.path]
 
 
 def _compare_head(audit: Audit, universe: Mapping[Any, Any]) -> None:
     if audit.revision != universe["revision"]:
         audit.breaches.append(f"I1: the log ends at {audit.revision}, the universe is at {universe['revision']}.")
+
+
+def _compare_snapshot(audit: Audit, session: Session, universe_id: UUID) -> None:
+    """A stored state is what the log adds up to at its revision."""
+    here = (_SNAPSHOTS.c.universe_id == universe_id, _SNAPSHOTS.c.revision == audit.revision)
+    if unpacked(session.scalars(select(_SNAPSHOTS.c.state).where(*here)).one()) != audit.state:
+        audit.breaches.append(f"I2: the stored state of revision {audit.revision} is not what the log adds up to.")
 
 
 def _compare_stored(audit: Audit, found: Mapping[str, tuple[Document, int]]) -> None:

@@ -180,6 +180,22 @@ def let_an_editor_invite(t: Tamperer) -> None:
     t.change_row(t.row(op="member").revision, actor_id=t.row(op="update").actor_id)
 
 
+def let_an_editor_restore(t: Tamperer) -> None:
+    row = t.row(op="update", path="universe")
+    item = {"op": "update", "path": "universe", "before": row.before, "after": row.after}
+    t.change_row(row.revision, op="restore", path="", before=None, after={"revision": 1, "items": [item]})
+
+
+def take_back_what_another_did(t: Tamperer) -> None:
+    mine = t.row(op="update", path="universe")
+    t.change_row(mine.revision, undo_of=mine.revision - 1)
+
+
+def take_back_a_later_row(t: Tamperer) -> None:
+    mine = t.row(op="update", path="universe")
+    t.change_row(mine.revision - 1, undo_of=mine.revision)
+
+
 def let_nobody_act(t: Tamperer) -> None:
     t.change_row(t.row(op="update").revision, actor_id=None)
 
@@ -219,6 +235,9 @@ TAMPERINGS = [
     (let_a_stranger_act, "I5"),
     (let_an_editor_invite, "I5"),
     (let_nobody_act, "I5"),
+    (let_an_editor_restore, "I5"),
+    (take_back_what_another_did, "I5"),
+    (take_back_a_later_row, "I5"),
     (misquote_a_before, "I6"),
     (misquote_a_deletion, "I6"),
     (date_a_body_back, "I7"),

@@ -16,7 +16,7 @@ from flask import Flask
 from app import create_app
 from app.changes.verify import snapshot, verify
 from app.extensions import db
-from tests.conftest import Person
+from tests.conftest import QUICK_PASSWORDS, Person
 from tests.databases import postgresql_or_skip
 from tests.rendering import make_scene, make_universe
 
@@ -79,7 +79,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """An application on a PostgreSQL database of its own."""
     folder = tmp_path_factory.mktemp("postgresql")
     with postgresql_or_skip() as url:
-        app = create_app({}, flask_env="testing", database_url=url, data_dir=str(folder), rate_limits=False, log_level="warning")
+        app = create_app(
+            {}, flask_env="testing", database_url=url, data_dir=str(folder), rate_limits=False, log_level="warning", **QUICK_PASSWORDS
+        )
         with app.app_context():
             db.create_all()
         yield app
@@ -168,6 +170,15 @@ def test_a_universe_held_too_long_is_busy_and_the_retry_succeeds(postgresql: Fla
     assert (refused.status_code, refused.json["code"], refused.headers["Retry-After"]) == (503, "BUSY", "1")
     held.rollback()
     assert ada.patch(f"/universes/{universe}", json={"name": "Two"}, headers=key).json["revision"] == 2
+
+
+def test_a_connection_that_has_read_one_moment_writes_as_every_other_does(postgresql: Flask) -> None:
+    with postgresql.app_context():
+        db.engine.dispose()  # so that the next connection is made once and then used again
+        with snapshot(db.engine) as session:
+            assert session.scalar(sa.text("SHOW transaction_isolation")) == "repeatable read"
+        with db.engine.connect().execution_options(write=True) as connection:
+            assert connection.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
 
 
 def test_other_universes_are_not_held_up(postgresql: Flask, held: sa.Connection) -> None:

@@ -182,6 +182,22 @@ class Walk:
             self.owner, self.friend = self.friend, self.owner
         return answer
 
+    def do_undo(self) -> Any:
+        return self.who.post(f"/universes/{self.universe}/undo")
+
+    def do_undo_again(self) -> Any:
+        return self.do_undo()
+
+    def do_redo(self) -> Any:
+        return self.who.post(f"/universes/{self.universe}/redo")
+
+    def do_restore(self) -> Any:
+        if self.random.random() < 0.7:
+            return None
+        head = int(self.owner.get(f"/universes/{self.universe}").headers["X-Universe-Revision"])
+        body = {"revision": self.random.randint(max(1, head - 8), head)}
+        return self.owner.post(f"/universes/{self.universe}/restore", json=body)
+
     def do_delete_and_bring_back(self) -> Any:
         if self.random.random() < 0.7:
             return None
