@@ -14,7 +14,8 @@ import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app import create_app
-from app.config import ConfigurationError
+from app.collaboration.draining import drain
+from app.config import ConfigurationError, load
 
 _STOP_SECONDS = 5
 
@@ -34,6 +35,8 @@ def main() -> None:
     """Serve until interrupted, with a worker beside."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        if load().async_mode != "threading":
+            raise ConfigurationError("ASYNC_MODE is eventlet, but this server is of threads: run gunicorn -k eventlet, or leave it out.")
         app = create_app(async_mode="threading")
     except ConfigurationError as error:
         sys.exit(f"run.py: {error}")
@@ -46,6 +49,7 @@ def main() -> None:
     try:
         server.serve_forever()
     finally:
+        drain(app.extensions["hub"])
         stop(worker)
 
 

@@ -1,12 +1,16 @@
 """Harmonic Universe: create_app() is the one place that knows every room."""
 
+# ruff: noqa: E402
 from __future__ import annotations
+
+import gc
+
+gc.set_threshold(50_000, 20, 50)  # reading so much code makes few cycles: looking for them took a fifth of every start
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flask
 import orjson
 from flask import Flask, Request, Response
 from flask.json.provider import JSONProvider
@@ -69,7 +73,7 @@ def create_app(environ: dict[str, str] | None = None, **overrides: Any) -> Flask
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["uuid"] = AnyUUID
-    settings.storage.mkdir(parents=True, exist_ok=True)
+    config.make_folder(settings.storage)
     _bind(app, settings)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -91,17 +95,21 @@ def _bind(app: Flask, settings: config.Settings) -> None:
     migrate.init_app(app, db, directory=str(Path(__file__).parent.parent / "migrations"))
     jwt.init_app(app)
     queue.bind(app, settings)
+    from app.collaboration import collaborate  # noqa: PLC0415  its handlers are known before a server is made
+
     socketio.init_app(
         app,
         async_mode=settings.async_mode,
         async_handlers=False,
         manage_session=False,
-        cors_allowed_origins=list(settings.cors_origins) or None,
-        json=flask.json,
+        cors_allowed_origins=_admits(settings),
+        transports=["websocket"] if settings.redis_url else None,  # long polling needs the same process each time
+        json=app.json,
         max_http_buffer_size=262_144,
         ping_interval=15,
         ping_timeout=10,
     )
+    collaborate(app, socketio.server)
     if settings.cors_origins:
         CORS(
             app,
@@ -119,20 +127,32 @@ def _bind(app: Flask, settings: config.Settings) -> None:
         )
 
 
+def _admits(settings: config.Settings) -> Callable[[str | None, dict[str, Any]], bool]:
+    """Whether a browser's page may connect: one of our own origin, or of a listed one."""
+    listed = {*settings.cors_origins, *([settings.public_url.rstrip("/")] if settings.public_url else [])}
+
+    def admits(origin: str | None, environ: dict[str, Any]) -> bool:
+        own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+        return origin in listed or origin == own or "*" in listed
+
+    return admits
+
+
 def _open_rooms(app: Flask) -> None:
     from app.audio.routes import ROOMS as audio  # noqa: PLC0415  rooms import the extensions bound above
     from app.auth.routes import bp as auth  # noqa: PLC0415
     from app.changes.routes import bp as history  # noqa: PLC0415
+    from app.collaboration.routes import bp as chat  # noqa: PLC0415
     from app.jobs.routes import bp as jobs  # noqa: PLC0415
     from app.physics_parameters.routes import bp as physics  # noqa: PLC0415
     from app.reference.routes import ROOMS as reference  # noqa: PLC0415
     from app.scenes.routes import ROOMS as scenes  # noqa: PLC0415
     from app.system.routes import bp as system  # noqa: PLC0415
-    from app.universes.routes import bp as universes  # noqa: PLC0415
+    from app.universes.routes import ROOMS as universes  # noqa: PLC0415
     from app.users.routes import bp as users  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth, users, universes, history, *scenes, physics, *reference, system, jobs, *audio):
+    for room in (auth, users, *universes, history, chat, *scenes, physics, *reference, system, jobs, *audio):
         mount(app, api, room)
     app.register_blueprint(system, name="root-system")
 

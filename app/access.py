@@ -86,6 +86,11 @@ def caller_params(actor: Actor) -> dict[str, UUID | None]:
     return {"caller": actor.id, "caller_session": actor.session_id}
 
 
+def holding(user_id: UUID | None) -> int:
+    """The number of PostgreSQL's advisory lock on a user's sessions: shared by their changes, taken whole to end sessions."""
+    return int.from_bytes(user_id.bytes[:8], "big", signed=True) if user_id else 0
+
+
 def confirmed(actor: Actor, holder: str | None) -> Actor:
     """An actor whose HOLDER a statement has answered; one without a session, such as a command's, as it is.
 
@@ -122,6 +127,11 @@ def require(actor: Actor, action: Action, *, visibility: str, membership: str | 
     if action not in allowed:
         raise TokenInvalid if role is Role.ANONYMOUS else Forbidden
     return role
+
+
+def allowed_to(role: Role, visibility: str, action: Action) -> bool:
+    """Whether a role allows an action in a universe of a visibility."""
+    return action in ALLOWED[visibility][role]
 
 
 def membership_of(actor: Actor) -> ScalarSelect[str | None]:

@@ -12,6 +12,7 @@ from typing import Any
 from click import ClickException
 
 DEVELOPMENT_SECRET = "development-only-secret-change-it-in-production"  # noqa: S105  refused in production
+PASSWORD_MEMORY_KIB, PASSWORD_PASSES = 19_456, 2  # of Argon2id with one lane, as the OWASP Password Storage Cheat Sheet has it
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 _ROOT = Path(__file__).resolve().parent.parent
 _LARGEST_PORT = 65535
@@ -45,10 +46,21 @@ class Settings:
     refresh_token_days: int = 30
     link_seconds: int = 600
     registration_open: bool = True
+    password_memory_kib: int = PASSWORD_MEMORY_KIB
+    password_passes: int = PASSWORD_PASSES
     max_body_bytes: int = 1_048_576
     login_limit: str = "10/5 minutes"
     address_limit: str = "100/5 minutes"
     write_limit: str = "120/2 seconds"
+    chat_limit: str = "10/2 seconds"
+    join_limit: str = "20/2 seconds"
+    presence_per_second: int = 30
+    presence_burst: int = 60
+    connections_per_user: int = 10
+    connections_per_universe: int = 50
+    universes_per_connection: int = 5
+    max_event_bytes: int = 65_536
+    fast_fan_out: bool = True
     rate_limits: bool = True
     max_scenes: int = 200
     max_bodies: int = 2000
@@ -60,11 +72,14 @@ class Settings:
     max_document_bytes: int = 8_388_608
     document_cache_bytes: int = 67_108_864
     pool_size: int = 20
+    live_events: int = 50_000
+    live_events_beside: int = 5_000
     job_lease_seconds: int = 60
     job_attempts: int = 3
     storage_quota_bytes: int = 2_147_483_648
     render_quota_seconds: int = 36_000
     seed_demo_password: str = ""
+    metrics_token: str = ""
 
     @property
     def production(self) -> bool:
@@ -161,9 +176,30 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(f"LOG_LEVEL must be {', '.join(LOG_LEVELS[:-1])} or {LOG_LEVELS[-1]}.")
     if not settings.database.startswith(("postgresql+psycopg2://", "sqlite://")):
         raise ConfigurationError("DATABASE_URL must begin with postgresql:// or sqlite://.")
+    if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://.")
     _check_numbers(settings)
+    for name, folder in (("DATA_DIR", Path(settings.data_dir)), ("STORAGE_DIR" if settings.storage_dir else "DATA_DIR", settings.storage)):
+        _check_folder(name, folder.absolute())
     if settings.production:
         _check_safety(settings)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it. Raises ConfigurationError when the system refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"DATA_DIR or STORAGE_DIR: {folder} cannot be made: {error.strerror}.") from None
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    """Raises ConfigurationError for a folder that is none, or that is missing and cannot be made."""
+    nearest = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    if not nearest.is_dir():
+        raise ConfigurationError(f"{name}: {folder} cannot be a folder, for {nearest} is a file.")
+    if nearest != folder and not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{name}: {folder} is missing and cannot be made, for {nearest} cannot be written.")
 
 
 def _check_numbers(settings: Settings) -> None:
@@ -183,5 +219,8 @@ def _check_safety(settings: Settings) -> None:
         raise ConfigurationError("SECRET_KEY is too regular to be random; `openssl rand -hex 32` makes a good one.")
     if settings.debug:
         raise ConfigurationError("DEBUG must be off in production.")
+    for name, least in (("password_memory_kib", PASSWORD_MEMORY_KIB), ("password_passes", PASSWORD_PASSES)):
+        if getattr(settings, name) < least:
+            raise ConfigurationError(f"{name.upper()} must be at least {least} in production.")
     if any("*" in origin for origin in settings.cors_origins):
         raise ConfigurationError("CORS_ORIGINS must name origins in production; a wildcard is refused.")

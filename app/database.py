@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import JSON, CheckConstraint, DateTime, Engine, Float, MetaData, Uuid, event
+from sqlalchemy import JSON, CheckConstraint, DateTime, Engine, Float, MetaData, Select, TextualSelect, Uuid, bindparam, event, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -25,6 +27,7 @@ from app.errors import Busy
 _write_turn = threading.Lock()
 _WRITE_TURN_SECONDS = 3
 _IDLE_SECONDS = 1
+_CAST_PARAMETER = re.compile(r":(\w+)::\w+")  # text() does not see one; it casts its parameters itself
 
 
 def now() -> datetime:
@@ -110,6 +113,14 @@ def one_of(column: str, choices: Iterable[str]) -> CheckConstraint:
 def dump_json(value: Any) -> str:
     """JSON text for a column; NaN cannot get this far, and is refused if it does."""
     return orjson.dumps(value, default=_refuse).decode()
+
+
+def in_one_trip(*statements: Select[Any]) -> TextualSelect:
+    """Statements that PostgreSQL is sent together; each begins when the one before has ended. The rows are those of the last."""
+    compiled = [statement.compile(dialect=postgresql.dialect(paramstyle="named")) for statement in statements]  # type: ignore[no-untyped-call]
+    whole = text(";\n".join(_CAST_PARAMETER.sub(r":\1", str(one)) for one in compiled))
+    binds = {name: bindparam(name, type_=bind.type) for one in compiled for name, bind in one.binds.items()}
+    return whole.bindparams(*binds.values()).columns(*statements[-1].selected_columns)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from app import metrics
 from app.engine.errors import EngineError
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,14 @@ class Conflict(Problem):
     status_code, code, message = 409, "CONFLICT", "The present state does not allow this."
 
 
+class NothingToUndo(Problem):
+    status_code, code, message = 409, "NOTHING_TO_UNDO", "There is nothing of yours left to take back, or to do again."
+
+
+class UndoConflict(Problem):
+    status_code, code, message = 409, "UNDO_CONFLICT", "Others have changed all of it since."
+
+
 class Gone(Problem):
     status_code, code, message = 410, "GONE", "It has been deleted."
 
@@ -113,6 +122,10 @@ class OpIdReused(Problem):
 
 class RateLimited(Problem):
     status_code, code, message = 429, "RATE_LIMITED", "Too many requests."
+
+
+class RoomFull(Problem):
+    status_code, code, message = 429, "ROOM_FULL", "There are as many connections in this universe as there may be."
 
 
 class Busy(Problem):
@@ -158,6 +171,7 @@ def problem_of(error: BaseException) -> Problem:
 
 def body(problem: Problem) -> dict[str, Any]:
     """The error object of a response, an acknowledgement or a failed job."""
+    metrics.REFUSALS.labels(problem.code).inc()
     found: dict[str, Any] = {
         "status_code": problem.status_code,
         "code": problem.code,

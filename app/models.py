@@ -5,11 +5,12 @@ from __future__ import annotations
 from app.audio.models import AudioRender, Score, Simulation
 from app.audit.models import AuditEvent
 from app.auth.models import LoginSession
-from app.changes.models import Change, IdempotencyKey, Tombstone
+from app.changes.models import Change, IdempotencyKey, Snapshot, Tombstone, Version
+from app.collaboration.models import ChatMessage, LiveStream, RoomState
 from app.jobs.models import Job
 from app.physics_parameters.models import PhysicsParameters
 from app.scenes.models import Body, Constraint, Mapping, Scene, Voice
-from app.universes.models import Membership, Universe
+from app.universes.models import Membership, ShareLink, Universe
 from app.users.models import User
 
 __all__ = [
@@ -17,18 +18,24 @@ __all__ = [
     "AuditEvent",
     "Body",
     "Change",
+    "ChatMessage",
     "Constraint",
     "IdempotencyKey",
     "Job",
+    "LiveStream",
     "LoginSession",
     "Mapping",
     "Membership",
     "PhysicsParameters",
+    "RoomState",
     "Scene",
     "Score",
+    "ShareLink",
     "Simulation",
+    "Snapshot",
     "Tombstone",
     "Universe",
     "User",
+    "Version",
     "Voice",
 ]

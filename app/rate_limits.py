@@ -100,7 +100,8 @@ class Limiter:
 def init_app(app: Flask) -> None:
     """Bind the limits of the application's settings. Raises ConfigurationError for a limit that cannot be read."""
     settings: Settings = app.config["SETTINGS"]
-    items = {"login": _read("login_limit", settings), "address": _read("address_limit", settings), "writes": _read("write_limit", settings)}
+    named = {"login": "login_limit", "address": "address_limit", "writes": "write_limit", "chat": "chat_limit", "joins": "join_limit"}
+    items = {name: _read(setting, settings) for name, setting in named.items()}
     items["refusals"] = limits.parse("1/minute")
     here = MovingWindowRateLimiter(Memory())
     shared = _redis(settings.redis_url) if settings.redis_url else None
@@ -115,7 +116,7 @@ def init_app(app: Flask) -> None:
 
 
 def hit(name: str, *keys: object) -> None:
-    """Count one use of the limit `name` (login, address, writes or refusals) by `keys`.
+    """Count one use of the limit `name` (login, address, writes, chat, joins or refusals) by `keys`.
 
     Raises RateLimited, whose `retry_after` is the number of seconds until the window really frees.
     """

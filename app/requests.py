@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
+
+from app.errors import Draining
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger(__name__)
+_SHARED_TOKEN = re.compile(r"(?<=/shared/)/*[^/]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_READING = ("GET", "HEAD", "OPTIONS")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -45,6 +49,7 @@ class Headed:
 def follow_requests(app: Flask) -> None:
     """Give every request an id, security headers and a line in the log."""
     app.before_request(_begin)
+    app.before_request(_refuse_while_going)
     app.after_request(_end)
     strict = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if app.config["SETTINGS"].production else {}
     app.wsgi_app = Headed(app.wsgi_app, {**_HEADERS, **strict})  # type: ignore[method-assign]
@@ -58,6 +63,12 @@ def _begin() -> None:
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
+def _refuse_while_going() -> None:
+    """A server that has been told to stop begins no new write. Raises Draining."""
+    if request.method not in _READING and current_app.extensions["hub"].draining:
+        raise Draining(retry_after=1)
+
+
 def _end(response: Response) -> Response:
     headers = response.headers
     headers["X-Request-Id"] = g.get("request_id") or uuid4().hex
@@ -66,7 +77,7 @@ def _end(response: Response) -> Response:
     log.info(
         "request",
         method=request.method,
-        path=request.path,
+        path=_SHARED_TOKEN.sub("hidden", request.path),
         status=response.status_code,
         ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 1),
     )

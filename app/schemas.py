@@ -13,7 +13,7 @@ from uuid import UUID
 import flask_smorest
 import marshmallow as ma
 import orjson
-from flask import Request
+from flask import Request, request
 from marshmallow import fields, validate
 from webargs.flaskparser import FlaskParser
 
@@ -25,6 +25,7 @@ from app.errors import BadPayload, Invalid, UnsupportedMediaType
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"}
 PRINTED = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
 _COMPONENTS = ("x", "y", "z")
+_SHORT_QUERY, _KEPT_QUERIES = 128, 512
 
 
 class BaseSchema(ma.Schema):
@@ -100,6 +101,8 @@ class Whole(fields.Integer):
     def _validated(self, value: Any) -> Any:
         if isinstance(value, bool | str):
             raise self.make_error("invalid", input=value)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON knows one kind of number
         return super()._validated(value)
 
 
@@ -116,6 +119,28 @@ class Real(fields.Float):
         if not math.isfinite(number):
             raise self.make_error("special")
         return number
+
+
+class Seed(fields.Field[str]):
+    """A seed: a whole number of 64 bits, as a number or, past what a double holds, as its decimal digits; answered as digits."""
+
+    LARGEST = 2**64 - 1
+
+    def __init__(self, **kwargs: Any) -> None:
+        spellings: list[dict[str, Any]] = [
+            {"type": "integer", "minimum": 0, "maximum": 2**53},
+            {"type": "string", "pattern": r"^[0-9]{1,20}(?!\n)$"},
+            *([{"type": "null"}] if kwargs.get("allow_none") else []),
+        ]
+        words = f"A whole number from 0 to {self.LARGEST}; as text where a double would round it."
+        super().__init__(metadata={"anyOf": spellings, "description": words}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value  # to JSON, 7.0 is a whole number
+        text = str(whole) if isinstance(whole, int) and not isinstance(whole, bool) else whole
+        if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= self.LARGEST):
+            raise ma.ValidationError(f"Must be a whole number from 0 to {self.LARGEST}, or its decimal digits.")
+        return str(int(text))
 
 
 class Measure(fields.Field[float]):
@@ -227,6 +252,7 @@ class ErrorSchema(ma.Schema):
     progress = fields.Float(metadata={"description": "Part of that job that is done, 0 to 1."})
     cause = fields.Dict(allow_none=True, metadata={"description": "Why that job failed."})
     current = fields.Dict(metadata={"description": "The values that others have set since."})
+    skipped = fields.List(fields.String(), metadata={"description": "Of an undo, what others have changed since."})
 
 
 @cache
@@ -247,6 +273,23 @@ class Parser(FlaskParser):
     """Reads requests as the rest of the service does: strict JSON, no unknown query parameters, flat errors."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012  webargs declares it so
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._queries: dict[tuple[Any, bytes], dict[str, Any]] = {}
+
+    def parse(self, argmap: Any, req: Request | None = None, *, location: str | None = None, **kwargs: Any) -> Any:
+        """What a request says, as its schema loads it. One text of a query has one meaning, so that of short ones is kept."""
+        query = request.query_string
+        if location != "query" or len(query) > _SHORT_QUERY:
+            return super().parse(argmap, req, location=location, **kwargs)
+        found = self._queries.get((argmap, query))
+        if found is None:
+            found = super().parse(argmap, req, location=location, **kwargs)
+            if len(self._queries) >= _KEPT_QUERIES:
+                self._queries.clear()
+            self._queries[argmap, query] = found
+        return dict(found)
 
     def _get_schema(self, argmap: Any, req: Request) -> ma.Schema:
         return _instance(argmap) if isinstance(argmap, type) else super()._get_schema(argmap, req)

@@ -64,7 +64,7 @@ def render_offline(
 @click.option("--midi", type=click.Path(dir_okay=False, path_type=Path), help="Write the score there as a MIDI file.")
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Write the notes there as CSV.")
 def render(file: Path, scene_id: UUID, midi: Path | None, table: Path | None, **options: Any) -> None:
-    """Render a scene to FILE (.wav or .flac), with the same hash as the server."""
+    """Render the scene --scene to FILE (.wav or .flac), with the same hash as the server."""
     depth = options["bit_depth"]
     settings = {"sample_rate": options["sample_rate"], "bit_depth": int(depth) if depth.isdigit() else depth}
     with told_plainly(), bar("Rendering") as progress:
@@ -96,7 +96,7 @@ def render(file: Path, scene_id: UUID, midi: Path | None, table: Path | None, **
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Instead of the universe's.")
 @click.option("--duration", "duration_s", type=float, help=f"Instead of the scene's: {RENDER['duration_s'].range_text}")
 def simulate(file: Path | None, scene_id: UUID, **options: Any) -> None:
-    """Run a scene and say how true the run is; its events go to FILE (.csv or .json)."""
+    """Run the scene --scene and say how true the run is; its events go to FILE (.csv or .json)."""
     with told_plainly(), bar("Simulating") as progress:
         found = engine.simulate({**_snapshot(scene_id), **_given(options, "seed", "duration_s")}, progress)
     if file:

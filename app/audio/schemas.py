@@ -11,10 +11,9 @@ from app.engine.audio.files import FORMATS
 from app.engine.catalogue import HARMONY
 from app.jobs.models import STATES
 from app.jobs.schemas import JobSchema
-from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Text, measure
+from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Seed, Text, measure
 
 BIT_DEPTHS = (16, 24, "32f")
-_SEED = r"^(0|[1-9][0-9]{0,19})(?!\n)$"
 _NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
 _RATIO = [
     {"type": "number", "minimum": 1e-12, "maximum": 1e12},
@@ -22,21 +21,6 @@ _RATIO = [
 ]
 _MOMENT = {"format": "date-time"}
 _HASH = {"pattern": "^[0-9a-f]{64}$"}
-
-
-class Seed(fields.Field[str]):
-    """An unsigned 64-bit number, as a whole number or its decimal digits; it is answered as digits."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        described = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 2**53}, {"type": "string", "pattern": _SEED}]}
-        super().__init__(metadata=described, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        whole = int(value) if isinstance(value, float) and value.is_integer() else value  # to JSON, 7.0 is a whole number
-        text = str(whole) if isinstance(whole, int) and not isinstance(whole, bool) else whole
-        if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) >= 2**64:
-            raise ma.ValidationError("Must be a whole number from 0 to 2^64 - 1, or its decimal digits.")
-        return str(int(text))
 
 
 class BitDepth(fields.Field[Any]):

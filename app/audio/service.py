@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from flask import current_app
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
-from sqlalchemy import ColumnElement, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, func, select, update
 from sqlalchemy.orm import Session
 
 from app.access import Action, Actor, membership_of, readable_by, require
@@ -23,6 +23,7 @@ from app.audio.models import AudioRender, Score, Simulation
 from app.audio.storage import storage
 from app.audit.service import record
 from app.changes.intents import new_id
+from app.changes.models import Tombstone
 from app.changes.service import recall, remember
 from app.config import Settings
 from app.database import dump_json, now
@@ -59,10 +60,19 @@ class Started:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What somebody has used of their quotas: bytes of files, and seconds of sound asked for in the last 24 hours."""
+
+    storage_bytes: int
+    render_seconds_per_day: float
+
+
 def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) -> Started:
     """Ask for a scene to be rendered to an audio file.
 
-    Raises NotFound, Forbidden, EngineError for settings that cannot be honoured, RateLimited or StorageFull past the quotas, OpIdReused.
+    Raises NotFound, Gone, Forbidden, EngineError for settings that cannot be honoured, RateLimited or StorageFull past the quotas,
+    OpIdReused.
     """
 
     def make(session: Session, render_id: UUID, universe_id: UUID) -> Started:
@@ -251,18 +261,29 @@ def finished(
     return session.execute(select(kind.id).where(*same).order_by(kind.finished_at).limit(1)).scalar_one_or_none()
 
 
-def usage(session: Session, user_id: UUID) -> int:
-    """The bytes that a user's artefacts take, those still being made by their estimate."""
-    total = 0
+def usage(session: Session, user_id: UUID) -> Usage:
+    """What a user has used of their quotas, in one statement."""
+    bytes_, seconds = session.execute(select(_stored_by(user_id), _rendered_by(user_id, now()))).one()
+    return Usage(int(bytes_), float(seconds))
+
+
+def _stored_by(user_id: UUID) -> ColumnElement[int]:
+    """SQL: the bytes that a user's artefacts take, those still being made by their estimate."""
+    sums = []
     for kind in (Simulation, Score, AudioRender):
         counted = artefacts.status_of(kind).not_in(("failed", "cancelled"))
-        query = (
-            select(func.coalesce(func.sum(kind.stored_bytes), 0))
-            .outerjoin(Job, Job.id == kind.job_id)
-            .where(kind.user_id == user_id, counted)
-        )
-        total += int(session.execute(query).scalar_one())
-    return total
+        query = select(func.coalesce(func.sum(kind.stored_bytes), 0)).outerjoin(Job, Job.id == kind.job_id)
+        sums.append(query.where(kind.user_id == user_id, counted).scalar_subquery())
+    return sums[0] + sums[1] + sums[2]
+
+
+def _rendered_by(user_id: UUID, moment: datetime) -> ScalarSelect[float]:
+    """SQL: the seconds of sound that a user has asked for in the day before a moment."""
+    return select(func.coalesce(func.sum(Job.cost_s), 0.0)).where(*_recent(user_id, moment)).scalar_subquery()
+
+
+def _recent(user_id: UUID | None, moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Job.user_id == user_id, Job.cost_s > 0, Job.created_at > moment - _DAY
 
 
 def _once(
@@ -283,11 +304,18 @@ def _once(
 
 
 def _may_perform(session: Session, actor: Actor, scene_id: UUID) -> UUID:
+    """The universe of a scene that the actor may perform. Raises NotFound, Forbidden, Gone for a deleted scene of one they see."""
     query = select(Universe.id, Universe.visibility, Universe.deleted_at, membership_of(actor).label("membership"))
     found = session.execute(query.join(Scene, Scene.universe_id == Universe.id).where(Scene.id == scene_id)).one_or_none()
+    action = Action.PERFORM
+    if buried := found is None:
+        buried_here = query.join(Tombstone, Tombstone.universe_id == Universe.id).where(Tombstone.id == scene_id)
+        found, action = session.execute(buried_here).one_or_none(), Action.READ
     if found is None:
         raise NotFound
-    require(actor, Action.PERFORM, visibility=found.visibility, membership=found.membership, deleted=found.deleted_at is not None)
+    require(actor, action, visibility=found.visibility, membership=found.membership, deleted=found.deleted_at is not None)
+    if buried:
+        raise Gone
     universe_id: UUID = found.id
     return universe_id
 
@@ -322,7 +350,7 @@ def _lock_user(session: Session, actor: Actor) -> None:
 
 def _check_quotas(session: Session, actor: Actor, seconds: float, size: int) -> None:
     allowed, moment = _settings().render_quota_seconds, now()
-    recent = select(Job.created_at, Job.cost_s).where(Job.user_id == actor.id, Job.cost_s > 0, Job.created_at > moment - _DAY)
+    recent = select(Job.created_at, Job.cost_s).where(*_recent(actor.id, moment))
     spent = session.execute(recent.order_by(Job.created_at)).all()
     excess = sum(cost for _, cost in spent) + seconds - allowed
     if excess > 0:
@@ -342,7 +370,7 @@ def _freed(spent: Sequence[Row[datetime, float]], excess: float) -> datetime | N
 
 def _check_storage(session: Session, actor: Actor, size: int) -> None:
     allowed = _settings().storage_quota_bytes
-    used = usage(session, actor.id) if actor.id else 0
+    used = int(session.execute(select(_stored_by(actor.id))).scalar_one()) if actor.id else 0
     if used + size > allowed:
         raise StorageFull(f"Your files may take {allowed} bytes; they take {used}, and this needs about {size}.")
 

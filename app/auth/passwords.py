@@ -9,32 +9,31 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from flask import current_app
 from marshmallow import ValidationError
 
+from app.config import Settings
 from app.errors import Invalid
 from app.extensions import offload
 
 SHORTEST, LONGEST = 8, 128
 
-# The profile of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
-_hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-_nobody = _hasher.hash(secrets.token_hex())
-
 
 def hashed(password: str) -> str:
     """The hash to store."""
-    return offload(_hasher.hash, _normal(password))
+    return offload(_hasher()[0].hash, _normal(password))
 
 
 def matches(stored: str | None, password: str) -> bool:
     """Whether a password is the one of a stored hash. None, for nobody, takes as long to say no."""
-    right = offload(_verify, stored or _nobody, _normal(password))
+    hasher, nobody = _hasher()
+    right = offload(_verify, hasher, stored or nobody, _normal(password))
     return right and stored is not None
 
 
 def is_outdated(stored: str) -> bool:
     """Whether a hash was made with other parameters than today's."""
-    return _hasher.check_needs_rehash(stored)
+    return _hasher()[0].check_needs_rehash(stored)
 
 
 def refuse_weak(password: str, *names: str, field: str = "password") -> None:
@@ -55,9 +54,21 @@ def check_length(password: str) -> None:
         raise ValidationError("Must not contain control characters such as NUL.")
 
 
-def _verify(stored: str, password: str) -> bool:
+def _hasher() -> tuple[PasswordHasher, str]:
+    """The hasher of the settings, and a hash of its that no password has."""
+    settings: Settings = current_app.config["SETTINGS"]
+    return _hasher_of(settings.password_memory_kib, settings.password_passes)
+
+
+@cache
+def _hasher_of(memory_kib: int, passes: int) -> tuple[PasswordHasher, str]:
+    hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+    return hasher, hasher.hash(secrets.token_hex())
+
+
+def _verify(hasher: PasswordHasher, stored: str, password: str) -> bool:
     try:
-        return _hasher.verify(stored, password)
+        return hasher.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False
 

@@ -98,10 +98,10 @@ def who_am_i() -> User:
 @bp.doc(operationId="changePassword")
 @guard()
 @bp.arguments(PasswordChangeSchema)
-@bp.response(204)
-def change_password(fields: dict[str, str]) -> None:
-    """Change your password; your other sessions end."""
-    service.change_password(current_actor(), fields["current_password"], fields["new_password"])
+@bp.response(200, EntrySchema)
+def change_password(fields: dict[str, str]) -> Any:
+    """Change your password; all your sessions end, and a new one begins."""
+    return _shown(service.change_password(current_actor(), fields["current_password"], fields["new_password"], device=_device()))
 
 
 @bp.get("/sessions")

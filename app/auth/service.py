@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Select, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import rate_limits
-from app.access import ANONYMOUS, Actor
+from app.access import ANONYMOUS, Actor, holding
 from app.audit.service import record, refusals
 from app.auth import passwords, tokens
 from app.auth.models import LoginSession
@@ -110,7 +110,7 @@ def refresh(token: object) -> Entry:
         if login is not None and good:
             _rotate(login)
         elif login is not None:
-            login.revoked_at = now()
+            revoke(session, login.user_id, LoginSession.id == login.id)
     if login is not None and not newest:
         with refusals("auth.refresh", f"sessions/{login.id}", login.user_id):
             raise TokenRevoked
@@ -122,33 +122,38 @@ def refresh(token: object) -> Entry:
 def log_out(actor: Actor) -> None:
     """End the session of the request at hand."""
     with unit_of_work() as session:
-        revoke(session, LoginSession.id == actor.session_id)
+        revoke(session, actor.id, LoginSession.id == actor.session_id)
         record("auth.logout", f"sessions/{actor.session_id}", actor_id=actor.id)
 
 
 def log_out_everywhere(actor: Actor) -> None:
     """End all sessions of the actor."""
     with unit_of_work() as session:
-        revoke(session, LoginSession.user_id == actor.id)
+        revoke(session, actor.id)
         record("auth.logout_all", f"users/{actor.id}", actor_id=actor.id)
 
 
-def change_password(actor: Actor, current: str, new: str) -> None:
-    """Set a new password, and end all other sessions. Raises InvalidCredentials for a wrong current one, Invalid for a weak new one."""
+def change_password(actor: Actor, current: str, new: str, *, device: str = "") -> Entry:
+    """Set a new password, end all sessions, and open a new one: who knew the old password or held a token is out.
+
+    Raises InvalidCredentials for a wrong current password, Invalid for a weak new one.
+    """
     told = ("auth.change_password", f"users/{actor.id}")
     with refusals(*told, actor.id):
         user = check_password(actor.id, current)
         passwords.refuse_weak(new, user.username, user.email, field="new_password")
     password_hash = passwords.hashed(new)
     with unit_of_work() as session:
-        set_password(session, user.id, password_hash, LoginSession.id != actor.session_id)
+        set_password(session, user.id, password_hash)
         record(*told, actor_id=actor.id)
+        login = _open(session, user.id, device)
+        return _entry(session.get_one(User, user.id), login)
 
 
-def set_password(session: Session, user_id: UUID, password_hash: str, *sessions: ColumnElement[bool]) -> None:
-    """Store the hash of a new password and end the user's sessions, or only those that meet the conditions, in the open unit of work."""
+def set_password(session: Session, user_id: UUID, password_hash: str) -> None:
+    """Store the hash of a new password and end the user's sessions, in the open unit of work."""
     session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
-    revoke(session, LoginSession.user_id == user_id, *sessions)
+    revoke(session, user_id)
 
 
 def check_password(user_id: UUID | None, password: str) -> Known:
@@ -172,13 +177,19 @@ def end_session(actor: Actor, session_id: UUID) -> None:
         login = session.get(LoginSession, session_id)
         if login is None or login.user_id != actor.id:
             raise NotFound
-        if revoke(session, LoginSession.id == session_id):
+        if revoke(session, actor.id, LoginSession.id == session_id):
             record("auth.logout", f"sessions/{session_id}", actor_id=actor.id)
 
 
-def revoke(session: Session, *conditions: ColumnElement[bool]) -> int:
-    """End the live sessions that meet the conditions, in the open unit of work; how many there were."""
-    ended = update(LoginSession).where(LoginSession.revoked_at.is_(None), *conditions).values(revoked_at=now())
+def revoke(session: Session, user_id: UUID | None, *conditions: ColumnElement[bool]) -> int:
+    """End the live sessions of a user that meet the conditions, in the open unit of work; how many there were.
+
+    Changes that the user has under way end before that, so that none is committed by a session that has ended.
+    """
+    if session.connection().dialect.name == "postgresql":  # SQLite's one writer waits as it is
+        session.execute(select(func.pg_advisory_xact_lock(holding(user_id))))
+    of_user = (LoginSession.user_id == user_id, LoginSession.revoked_at.is_(None))
+    ended = update(LoginSession).where(*of_user, *conditions).values(revoked_at=now())
     return int(session.execute(ended).rowcount)  # type: ignore[attr-defined]  # an UPDATE has it
 
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import Any
 
 from app.engine.errors import OutOfRange, WrongDimension
@@ -80,16 +81,19 @@ class Quantity:
 def convert(value: float, unit: str, to: str, field: str = "") -> float:
     """`value` in `unit`, expressed in the unit `to`.
 
-    Raises WrongDimension for an unknown unit or one of another dimension. Units are those of the pint registry.
+    Raises WrongDimension for an unknown unit, one of another dimension, or one too large to reckon with. Units are those of the
+    pint registry.
     """
+    registry, target = _registry(), _unit(to)
     try:
         source = _unit(unit)
-    except Exception:
+        alike = source.dimensionality == target.dimensionality
+        found = float(registry.Quantity(value, source).to(target).magnitude) if alike else math.nan
+    except _refusals():
         raise WrongDimension(f"Unknown unit {unit[:40]!r}; expected {_dimension_text(to)}.", field) from None
-    target = _unit(to)
-    if source.dimensionality != target.dimensionality:
+    if not alike:
         raise WrongDimension(f"{unit[:40]!r} is a unit of another dimension; expected {_dimension_text(to)}.", field)
-    return float(_registry().Quantity(value, source).to(target).magnitude)
+    return found
 
 
 @functools.lru_cache(maxsize=256)
@@ -108,6 +112,14 @@ def _registry() -> Any:
     import pint  # noqa: PLC0415  it takes a third of a second, and most requests give bare numbers
 
     return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _refusals() -> tuple[type[Exception], ...]:
+    """What pint raises for text that is no unit, there or only when it is used: `m(`, `m/`, `m^m`, `m^(1/0)`, `km^9^9/m^9^9`."""
+    from pint.errors import PintError  # noqa: PLC0415  as the registry
+
+    return PintError, ValueError, TokenError, AssertionError, TypeError, ZeroDivisionError, OverflowError
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,11 +10,13 @@ from flask.cli import AppGroup, with_appcontext
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from app.database import timestamp
 from app.extensions import db
 from app.jobs import service
 from app.jobs.models import STATES, Job
+from app.system.faults import is_damaged, lacks_tables
 from app.unit_of_work import unit_of_work
 
 jobs = AppGroup("jobs", help="The work that workers do.")
@@ -36,6 +38,7 @@ def worker(processes: int) -> None:
 
     if processes > 1 and not current_app.config["SETTINGS"].redis_url:
         raise click.UsageError("More than one process needs REDIS_URL; without it start `flask worker` several times.")
+    _require_tables()
     main(current_app._get_current_object(), processes)  # type: ignore[attr-defined]
 
 
@@ -77,6 +80,15 @@ def retry_jobs(job_ids: tuple[UUID, ...]) -> None:
 def purge_jobs(days: float) -> None:
     """Delete the records of jobs that have ended."""
     click.echo(f"{service.purge(days)} deleted.")
+
+
+def _require_tables() -> None:
+    """Refuse to wait for jobs where there can be none. A database that is away may come back; the worker outlives that."""
+    try:
+        service.backlog()
+    except DBAPIError as error:
+        if lacks_tables(error) or is_damaged(error):
+            raise
 
 
 def _failed() -> list[UUID]:

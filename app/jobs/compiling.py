@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.engine.physics import solvers
 from app.engine.physics.scene import Body, Physics, Scene
+from app.engine.physics.solvers import nbody
 
 _SOURCES = Path(solvers.__file__).parent
 
@@ -56,8 +57,14 @@ def main(marker: Path) -> None:
     """Run a scene with every compiled solver, which compiles it into NUMBA_CACHE_DIR, and leave a marker that it is done."""
     solvers.compiled(True)
     ball = Body(id="ball", name="ball", shape="circle", size={"radius": 0.1}, position=(0.0, 1.0, 0.0))
-    solvers.run(Scene(id="", name="", solver="ballistic", duration_s=1.0, loop=False, seed=0, physics=Physics(), bodies=(ball,)))
+    _run("ballistic", ball)
+    _run("nbody", *(Body(id=str(n), name=str(n), position=(float(n), 0.0, 0.0)) for n in range(2)))
+    _run("nbody", *(Body(id=str(n), name=str(n), position=(float(n), 0.0, 0.0)) for n in range(nbody.SMALL + 1)))
     marker.touch()
+
+
+def _run(solver: str, *bodies: Body) -> None:
+    solvers.run(Scene(id="", name="", solver=solver, duration_s=1.0, loop=False, seed=0, physics=Physics(), bodies=bodies))
 
 
 if __name__ == "__main__":

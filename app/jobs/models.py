@@ -35,6 +35,7 @@ class Job(Keyed, Base):
         CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error_of_failed"),
         Index("ix_jobs_state", "state", "created_at"),
         Index("ix_jobs_user_id", "user_id", "created_at", "id"),
+        Index("ix_jobs_finished_at", "finished_at"),
     )
 
     type: Mapped[str] = mapped_column(String(20))

@@ -17,7 +17,7 @@ from kombu.exceptions import KombuError
 from kombu.transport import filesystem
 from kombu.transport.virtual import BrokerState
 
-from app.config import Settings
+from app.config import ConfigurationError, Settings
 from app.extensions import celery
 
 log = structlog.get_logger(__name__)
@@ -118,7 +118,10 @@ def _folders(settings: Settings) -> dict[str, Any]:
     root = Path(settings.data_dir).resolve() / "queue"
     messages, control = root / "messages", root / "control"
     for folder in (messages, control):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"DATA_DIR cannot hold the queue: {folder}: {error.strerror}.") from None
     options = {
         "data_folder_in": str(messages),
         "data_folder_out": str(messages),

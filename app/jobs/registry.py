@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 Progress = Callable[[float], None]
-TYPES = ("render", "simulate", "score")
+TYPES = ("render", "simulate", "score", "live")
 
 
 def _nothing(*_: Any) -> None:
@@ -32,10 +32,10 @@ class JobType:
 
     `work(subject_id, progress)` is called by a worker with no transaction open. It reports fractions from 0 to 1 to
     `progress`, which raises Cancelled when it is to stop, and raises EngineError or a Problem for what can never succeed.
-    `path` is where the result is served, with `{}` for the subject's id.
+    `path` is where the result is served, with `{}` for the subject's id; None when it is not.
     """
 
-    path: str
+    path: str | None
     work: Callable[[UUID, Progress], Outcome]
 
 
@@ -43,5 +43,6 @@ class JobType:
 def job_types() -> dict[str, JobType]:
     """Every job type by name. The rooms that do the work stand above this one, so they are asked late."""
     from app.audio import tasks as audio  # noqa: PLC0415
+    from app.collaboration import live_tasks as live  # noqa: PLC0415
 
-    return dict(zip(TYPES, (audio.RENDER, audio.SIMULATE, audio.SCORE), strict=True))
+    return dict(zip(TYPES, (audio.RENDER, audio.SIMULATE, audio.SCORE, live.LIVE), strict=True))

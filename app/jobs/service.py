@@ -198,19 +198,28 @@ def shown(job: Row[Any]) -> dict[str, Any]:
     return {
         **{name: getattr(job, name) for name in ("id", "type", "state", "progress", "attempts", "cancel_requested", "error")},
         **{name: getattr(job, name) for name in ("universe_id", "subject_id")},
-        "result": "/api" + job_types()[job.type].path.format(job.subject_id) if job.state == "succeeded" else None,
+        "result": _result(job) if job.state == "succeeded" else None,
         **{name: timestamp(getattr(job, name)) for name in ("created_at", "started_at", "finished_at")},
     }
 
 
+def _result(job: Row[Any]) -> str | None:
+    path = job_types()[job.type].path
+    return "/api" + path.format(job.subject_id) if path is not None else None
+
+
 def wait(job_id: UUID, seconds: float) -> str:
-    """The state of a job once it has ended, or after some seconds. Holds no transaction and does not block other requests."""
+    """The state of a job once it has ended, or after some seconds, or when the server is about to end.
+
+    Holds no transaction and does not block other requests.
+    """
     until = time.monotonic() + seconds
+    hub = current_app.extensions["hub"]
     step, longest = _WAIT_STEPS
     while True:
         state = state_of(job_id)
         left = until - time.monotonic()
-        if state in FINAL or left <= 0:
+        if state in FINAL or left <= 0 or hub.draining:
             return state
         socketio.sleep(min(step, left))
         step = min(step * 1.1, longest)

@@ -27,28 +27,31 @@ _COLLECTION = "physics-parameters"
 
 def create(universe_id: UUID, scene_id: UUID | None, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
     """Add a set to a universe or, with `scene_id`, to a scene; the first of its scope is active unless `active` says no."""
+    return commit_change(creation(universe_id, scene_id, fields, head))
+
+
+def creation(universe_id: UUID, scene_id: UUID | None, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Intent:
+    """The intent to add a set."""
     own = complete(fields, of_scene=scene_id is not None)
     set_id = own.pop("id", None) or new_id(head["actor"], head["op_id"])
     if "active" not in own:
         first = logged(universe_id, head["actor"], head["op_id"])
         own["active"] = first["active"] if first and "active" in first else not _others(universe_id, scene_id)
-    return commit_change(
-        Intent(
-            op="create",
-            collection=_COLLECTION,
-            universe_id=universe_id,
-            entity_id=set_id,
-            fields={**own, "scene_id": scene_id},
-            **{**head, "if_match": None},
-        )
-    )
+    fields = {**own, "scene_id": scene_id}
+    head = {**head, "if_match": None}
+    return Intent(op="create", collection=_COLLECTION, universe_id=universe_id, entity_id=set_id, fields=fields, **head)
 
 
 def change(set_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
     """Change some parameters of a set. Null is a universe's default; a scene's set then leaves the value to its universe's."""
+    return commit_change(alteration(set_id, fields, head))
+
+
+def alteration(set_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Intent:
+    """The intent to change some parameters of a set."""
     if _has_null(fields) and not _is_of_scene(set_id):
         fields = _with_defaults(fields)
-    return commit_change(Intent(op="update", collection=_COLLECTION, entity_id=set_id, fields=fields, **head))
+    return Intent(op="update", collection=_COLLECTION, entity_id=set_id, fields=fields, **head)
 
 
 def replace(set_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:

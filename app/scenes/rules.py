@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.changes.content import AXES
 from app.changes.rule import Check, Removal
 from app.engine.audio.instruments import instrument
 from app.engine.catalogue import BODY, CONSTRAINT, PHYSICS
+from app.engine.errors import EngineError
 from app.engine.music.mapping import validate_mapping
 from app.engine.physics import scene as engine
 from app.engine.physics.solvers import SOLVERS, kepler
@@ -41,12 +44,13 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "gravitational_constant": 0.0,
     "bounds": {"min": dict.fromkeys(AXES), "max": dict.fromkeys(AXES)},
 }
+_KEPT = "bodies_for_mappings"
 _LINKED_BY = {"spring": ("stiffness", "rest_length"), "distance": ("rest_length",), "hinge": (), "pin": ()}
 _ONLY_SPRING = ("stiffness", "damping")
 
 
 def check_scene(check: Check) -> None:
-    """A scene's set is its universe's, its harmony fits together, and its solver can honour its own set."""
+    """A scene's set is its universe's, its harmony fits together, and its solver can honour its own set and its mappings."""
     before, after = check.before or {}, check.after
     chosen = after["physics_parameters_id"]
     if chosen is not None and chosen != before.get("physics_parameters_id"):
@@ -56,6 +60,7 @@ def check_scene(check: Check) -> None:
     if check.before is not None and before["solver"] != after["solver"]:
         for row in check.session.execute(select(_SETS).where(_SETS.c.scene_id == check.id)).mappings():
             _refuse_solver(row, after["solver"])
+        _check_mappings_of(check, before["solver"], after["solver"])
 
 
 def check_honoured(parameters: Mapping[str, Any], solver: str) -> None:
@@ -69,6 +74,7 @@ def check_honoured(parameters: Mapping[str, Any], solver: str) -> None:
 
 def check_body(check: Check) -> None:
     """A body's size fits its shape; its orbit is one, about a body of the same scene, by Kepler's third law."""
+    _forget_bodies(check.session)
     _check_size(check.after["shape"], check.after["size"])
     before, orbit = check.before or {}, check.after["orbit"]
     if orbit is not None and any(check.after[name] != before.get(name) for name in ("orbit", "mass")):
@@ -94,10 +100,17 @@ def check_voice(check: Check) -> None:
 
 
 def check_mapping(check: Check) -> None:
-    """A mapping is one that the engine can follow in its scene: voice, bodies, quantities, dimensions, no circle."""
+    """A mapping is one that the engine can follow in its scene: voice, bodies, quantities, dimensions, no circle; its readers too."""
     _check_in_scene(check, _VOICES, "voice_id", check.after["voice_id"], "voice")
+    scene_id, mine = UUID(check.after["scene_id"]), {**check.after, "id": str(check.id)}
+    changed = [name for name in ("target", "source") if check.before is not None and check.after[name] != check.before[name]]
+    others = _mappings_in(check, scene_id) if changed or mine["source"].get("mapping_id") is not None else ()
+    scene = _scene_for_mappings(check, scene_id, tuple(other for other in others if other["id"] != mine["id"]))
     with by_engine():
-        validate_mapping({**check.after, "id": str(check.id)}, _scene_for_mappings(check))
+        validate_mapping(mine, _with(scene, mine))
+    if changed and check.before is not None:
+        old, new = (_with(scene, one) for one in ({**check.before, "id": mine["id"]}, mine))
+        _refuse_misfits(changed[0], _readers_of(mine["id"], scene.mappings), old, new)
 
 
 def may_remove_scene(removal: Removal) -> None:
@@ -106,6 +119,7 @@ def may_remove_scene(removal: Removal) -> None:
 
 def may_remove_body(removal: Removal) -> None:
     """Raises Conflict while other bodies orbit this one, or mappings name it."""
+    _forget_bodies(removal.session)
     scene_id, me = UUID(removal.document["scene_id"]), str(removal.id)
     orbits = select(_BODIES.c.name, _BODIES.c.orbit).where(_BODIES.c.scene_id == scene_id, _BODIES.c.orbit.is_not(None))
     moons = [row.name for row in removal.session.execute(orbits) if row.orbit.get("parent_body_id") == me]
@@ -190,11 +204,13 @@ def _check_orbit(check: Check, orbit: Mapping[str, Any]) -> None:
 
 
 def _check_parents(check: Check, scene_id: UUID, named: str) -> None:
-    """The parent is in the scene, and going from parent to parent never leads back."""
+    """The parent is in the scene, and going from parent to parent never leads back; to a new body nothing leads."""
+    if named != str(check.id):
+        _check_in_scene(check, _BODIES, "orbit.parent_body_id", named, "body")
+    if check.before is None and named != str(check.id):
+        return
     rows = check.session.execute(select(_BODIES.c.id, _BODIES.c.orbit).where(_BODIES.c.scene_id == scene_id)).all()
     parents = {str(row.id): (row.orbit or {}).get("parent_body_id") for row in rows}
-    if named not in parents and named != str(check.id):
-        raise refused("orbit.parent_body_id", "There is no such body in this scene.")
     parents[str(check.id)] = named
     at: str | None = named
     seen: set[str | None] = {str(check.id)}
@@ -252,28 +268,86 @@ def _check_in_scene(check: Check, table: Any, field: str, given: str, word: str)
         raise refused(field, f"There is no such {word} in this scene.")
 
 
-def _scene_for_mappings(check: Check) -> engine.Scene:
-    """The scene as far as mappings look at it: names, orbits, voices, mappings, custom parameters, keyframes."""
-    scene_id = UUID(check.after["scene_id"])
-    scene = check.session.execute(select(_SCENES).where(_SCENES.c.id == scene_id)).mappings().one()
-    physics = in_force.of_scene(check.session, check.universe_id, scene_id, scene["physics_parameters_id"]).values
+def _check_mappings_of(check: Check, old: str, new: str) -> None:
+    """Refuse a solver that one of the scene's mappings cannot go with."""
+    rows = _mappings_in(check, check.id)
+    if rows:
+        scene = _scene_for_mappings(check, check.id, rows)
+        _refuse_misfits("solver", rows, replace(scene, solver=old), replace(scene, solver=new))
+
+
+def _refuse_misfits(field: str, mappings: Iterable[Mapping[str, Any]], old: engine.Scene, new: engine.Scene) -> None:
+    """Raises Invalid for a mapping that fits the old scene and not the new one; what never fitted is not the change's fault."""
+    for mapping in mappings:
+        misfit = _misfit(mapping, new)
+        if misfit is not None and _misfit(mapping, old) is None:
+            raise refused(field, f"The mapping {mapping['id']} would not fit ({misfit.field}: {misfit.message}) Change it first.")
+
+
+def _misfit(mapping: Mapping[str, Any], scene: engine.Scene) -> EngineError | None:
+    try:
+        validate_mapping(mapping, scene)
+    except EngineError as error:
+        return error
+    return None
+
+
+def _readers_of(mapping_id: str, mappings: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The mappings that read a mapping, and those that read these, on and on."""
+    reached = {mapping_id}
+    waiting = [mapping for mapping in mappings if mapping["source"].get("mapping_id") is not None]
+    while ready := [mapping for mapping in waiting if mapping["source"]["mapping_id"] in reached]:
+        yield from ready
+        reached |= {mapping["id"] for mapping in ready}
+        waiting = [mapping for mapping in waiting if mapping["id"] not in reached]
+
+
+def _mappings_in(check: Check, scene_id: UUID) -> tuple[dict[str, Any], ...]:
+    rows = check.session.execute(select(_MAPPINGS).where(_MAPPINGS.c.scene_id == scene_id).order_by(_MAPPINGS.c.id)).mappings()
+    return tuple({**row, "id": str(row["id"]), "voice_id": str(row["voice_id"])} for row in rows)
+
+
+def _scene_for_mappings(check: Check, scene_id: UUID, mappings: tuple[dict[str, Any], ...]) -> engine.Scene:
+    """The scene with these mappings, as far as they look at it: names, orbits, custom parameters. Their voices are known to be there."""
+    columns = (_SCENES.c.solver, _SCENES.c.physics_parameters_id)
+    scene = check.session.execute(select(*columns).where(_SCENES.c.id == scene_id)).one()
+    physics = in_force.of_scene(check.session, check.universe_id, scene_id, scene.physics_parameters_id).values
+    return engine_scene(
+        scene_id,
+        scene.solver,
+        engine.Physics(custom=physics["custom"]),
+        _bodies_for_mappings(check.session, scene_id),
+        voices=tuple({"id": voice} for voice in {mapping["voice_id"] for mapping in mappings}),
+        mappings=mappings,
+    )
+
+
+def _with(scene: engine.Scene, mapping: Mapping[str, Any]) -> engine.Scene:
+    """A scene with one more mapping, and its voice."""
+    return replace(scene, mappings=(*scene.mappings, mapping), voices=(*scene.voices, {"id": mapping["voice_id"]}))
+
+
+def _bodies_for_mappings(session: Session, scene_id: UUID) -> tuple[engine.Body, ...]:
+    """The bodies of a scene, read once in a transaction: a copy of it asks for each of its mappings.
+
+    Whatever is about to change a body comes by `check_body` or `may_remove_body`, which forget them.
+    """
+    kept = session.info.get(_KEPT)
+    if kept is not None and kept[:2] == (session.get_transaction(), scene_id):
+        found: tuple[engine.Body, ...] = kept[2]
+        return found
     columns = (_BODIES.c.id, _BODIES.c.name, _BODIES.c.mass, _BODIES.c.static, _BODIES.c.orbit)
-    rows = check.session.execute(select(*columns).where(_BODIES.c.scene_id == scene_id).order_by(_BODIES.c.order_key, _BODIES.c.id))
-    bodies = tuple(
+    rows = session.execute(select(*columns).where(_BODIES.c.scene_id == scene_id).order_by(_BODIES.c.order_key, _BODIES.c.id))
+    found = tuple(
         engine.Body(str(i), name, mass=mass, static=static, orbit=engine_orbit(orbit) if orbit else None)
         for i, name, mass, static, orbit in rows
     )
-    voices = check.session.scalars(select(_VOICES.c.id).where(_VOICES.c.scene_id == scene_id))
-    others = check.session.execute(select(_MAPPINGS).where(_MAPPINGS.c.scene_id == scene_id)).mappings()
-    return engine_scene(
-        scene_id,
-        scene["solver"],
-        engine.Physics(custom=physics["custom"]),
-        bodies,
-        voices=tuple({"id": str(voice)} for voice in voices),
-        mappings=tuple({**row, "id": str(row["id"]), "voice_id": str(row["voice_id"])} for row in others),
-        keyframes=tuple(engine.Keyframe(**frame) for frame in scene["timeline"]["keyframes"]),
-    )
+    session.info[_KEPT] = (session.get_transaction(), scene_id, found)
+    return found
+
+
+def _forget_bodies(session: Session) -> None:
+    session.info.pop(_KEPT, None)
 
 
 def _mappings_of(removal: Removal, scene_id: UUID) -> list[Any]:

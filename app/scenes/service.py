@@ -35,38 +35,35 @@ def effective(scene_id: UUID) -> Document:
 
 def create(universe_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
     """Add a scene to a universe; `head` holds the parts of an intent that every request carries."""
+    return commit_change(creation("scenes", universe_id, fields, head))
+
+
+def creation(collection: str, universe_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Intent:
+    """The intent to add a scene, or a part whose `fields` name its scene."""
     own, place = _placed(fields)
-    scene_id = own.pop("id", None) or new_id(head["actor"], head["op_id"])
-    return commit_change(
-        Intent(op="create", collection="scenes", universe_id=universe_id, entity_id=scene_id, fields=own, **place, **_fresh(head))
-    )
+    entity_id = own.pop("id", None) or new_id(head["actor"], head["op_id"])
+    return Intent(op="create", collection=collection, universe_id=universe_id, entity_id=entity_id, fields=own, **place, **_fresh(head))
 
 
 def add(collection: str, scene_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
     """Add a part to a scene. Raises NotFound or Gone for the scene."""
-    own, place = _placed(fields)
-    part_id = own.pop("id", None) or new_id(head["actor"], head["op_id"])
-    return commit_change(
-        Intent(
-            op="create",
-            collection=collection,
-            universe_id=reading.universe_of("scenes", scene_id),
-            entity_id=part_id,
-            fields={**own, "scene_id": scene_id},
-            **place,
-            **_fresh(head),
-        )
-    )
+    universe_id = reading.universe_of("scenes", scene_id)
+    return commit_change(creation(collection, universe_id, {**fields, "scene_id": scene_id}, head))
 
 
 def change(collection: str, entity_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
     """Change some properties of a scene or part or, given a neighbour alone, its place in the list."""
+    return commit_change(alteration(collection, entity_id, fields, head))
+
+
+def alteration(collection: str, entity_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Intent:
+    """The intent to change some properties, or the place. Raises Invalid for both at once."""
     own, place = _placed(fields)
     if not any(place.values()):
-        return commit_change(Intent(op="update", collection=collection, entity_id=entity_id, fields=own, **head))
+        return Intent(op="update", collection=collection, entity_id=entity_id, fields=own, **head)
     if own:
         raise Invalid(errors={name: ["A move changes nothing else; send the other fields by themselves."] for name in own})
-    return commit_change(Intent(op="move", collection=collection, entity_id=entity_id, **place, **head))
+    return Intent(op="move", collection=collection, entity_id=entity_id, **place, **head)
 
 
 def replace(collection: str, entity_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import redis
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -26,6 +27,7 @@ from app.jobs.service import backlog
 State = Literal["ok", "warn", "fail"]
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _CLOCKS_APART_SECONDS = 5.0
+_REDIS_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def readiness() -> list[Check]:
     if reached.state != "ok":
         return [reached, storage()]
     schema, files = migrations(), storage()
-    return [reached, schema, files, *([work()] if schema.state == files.state == "ok" else [])]
+    return [reached, schema, files, *([work()] if schema.state == files.state == "ok" else []), *messages()]
 
 
 def database() -> Check:
@@ -83,6 +85,18 @@ def work() -> Check:
     if not there:
         return Check("jobs", "warn", f"No worker is at work; {waiting['queued']} jobs wait. Start `flask worker`.")
     return Check("jobs", "ok", f"Workers: {there}. Jobs: {waiting['running']} being done, {waiting['queued']} waiting.")
+
+
+def messages() -> list[Check]:
+    """Whether Redis, if there is to be one, carries messages between the server processes; without it they are slower."""
+    url = current_app.config["SETTINGS"].redis_url
+    if not url:
+        return []
+    try:
+        redis.Redis.from_url(url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS).ping()
+    except (redis.RedisError, OSError):
+        return [Check("redis", "warn", "Redis does not answer; other processes learn of changes within a second.")]
+    return [Check("redis", "ok", "Redis answers.")]
 
 
 def clock() -> Check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,11 @@ from rich.table import Table
 from sqlalchemy import select
 
 from app.changes import history
+from app.changes.compact import BrokenLog, compact, renew_epoch
+from app.changes.restore import SYSTEM, restore
 from app.changes.verify import snapshot, verify
-from app.errors import NotFound
+from app.database import now
+from app.errors import Busy, NotFound, Problem
 from app.extensions import db
 from app.universes import reading
 from app.universes.models import Universe
@@ -27,15 +31,13 @@ universes = AppGroup("universes", help="Universes and their logs.")
 _PAGE = 100
 
 
-@universes.command("verify", help="Hold the log of a universe, or of all, against what is stored; exit 1 and name every breach.")
+@universes.command("verify", help="Hold the log of a universe, or of --all, against what is stored; exit 1 and name every breach.")
 @click.argument("universe_id", type=click.UUID, required=False)
 @click.option("--all", "every", is_flag=True, help="All universes, also deleted ones.")
 @with_appcontext
 def verify_universes(universe_id: UUID | None, every: bool) -> None:
     """Check invariants I1 to I8."""
-    if (universe_id is None) != every:
-        raise click.UsageError("Give a universe's id or --all.")
-    ids = _all() if universe_id is None else [universe_id]
+    ids = _chosen(universe_id, every)
     breaches = 0
     for checked in track(ids, "Verifying", console=Console(stderr=True), disable=not sys.stderr.isatty()):
         for sentence in _breaches(checked):
@@ -74,11 +76,66 @@ def show_log(universe_id: UUID, since: int, limit: int | None, as_json: bool) ->
 def export(universe_id: UUID, output: Path | None) -> None:
     """The universe with all its contents, as of one revision."""
     _require(universe_id)
-    text = reading.document_now(universe_id) + b"\n"
+    text = reading.document_now(universe_id)[1] + b"\n"
     if output is None:
         sys.stdout.buffer.write(text)
     else:
         output.write_bytes(text)
+
+
+@universes.command("restore", help="Put a universe's content back to what it was at a revision, as a new change.")
+@click.argument("universe_id", type=click.UUID)
+@click.argument("revision", type=click.IntRange(min=1))
+@with_appcontext
+def restore_universe(universe_id: UUID, revision: int) -> None:
+    """One row of the log, made by nobody; members, links and visibility stay."""
+    try:
+        done = restore(universe_id, revision, SYSTEM)
+    except Problem as problem:
+        raise click.ClickException(f"{universe_id}: {problem.message}") from None
+    click.echo(f"{universe_id} is at revision {done.revision}, with the content of revision {revision}.")
+
+
+@universes.command("compact", help="Take what is older than --keep-days out of a log: a stored state stands for it. Clients begin anew.")
+@click.argument("universe_id", type=click.UUID, required=False)
+@click.option("--all", "every", is_flag=True, help="All universes, also deleted ones.")
+@click.option("--keep-days", type=click.IntRange(min=1), required=True, help="Keep the rows of so many days.")
+@with_appcontext
+def compact_universes(universe_id: UUID | None, every: bool, keep_days: int) -> None:
+    """Refuses a universe whose log does not add up."""
+    refused = 0
+    for one in _chosen(universe_id, every):
+        try:
+            gone, floor = compact(one, now() - timedelta(days=keep_days))
+        except (Busy, BrokenLog) as problem:
+            click.echo(f"{one} not compacted: {problem}", err=True)
+            refused += 1
+        else:
+            click.echo(f"{one} {gone} rows taken away, the log goes on from revision {floor}.")
+    if refused:
+        sys.exit(1)
+
+
+@universes.command("renew-epoch", help="Make every client of a universe begin anew; for when a backup of the database was put back.")
+@click.argument("universe_id", type=click.UUID, required=False)
+@click.option("--all", "every", is_flag=True, help="All universes, also deleted ones.")
+@with_appcontext
+def renew_epochs(universe_id: UUID | None, every: bool) -> None:
+    """Revisions that clients know from before the backup mean other changes now."""
+    ids = _chosen(universe_id, every)
+    for one in ids:
+        renew_epoch(one)
+    click.echo(f"{len(ids)} renewed.")
+
+
+def _chosen(universe_id: UUID | None, every: bool) -> list[UUID]:
+    """The universe that was named, or all of them."""
+    if (universe_id is None) != every:
+        raise click.UsageError("Give a universe's id or --all.")
+    if universe_id is None:
+        return _all()
+    _require(universe_id)
+    return [universe_id]
 
 
 def _all() -> list[UUID]:
@@ -110,6 +167,6 @@ def _rows(universe_id: UUID, since: int, limit: int | None) -> Iterator[dict[str
 
 def _properties(row: dict[str, Any]) -> str:
     """What a row changed, in a few words."""
-    if row["op"] == "batch":
+    if row["op"] in history.SEVERAL:
         return f"{len(row['after']['items'])} steps"
     return "" if row["op"] in ("create", "delete") else ", ".join(row["after"])

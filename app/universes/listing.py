@@ -23,9 +23,13 @@ _OWNER: Any = bindparam("owner", type_=Membership.user_id.type)
 _SORTS = {name: _UNIVERSES.c[name] for name in ("updated_at", "created_at", "name")}
 
 
-def _listing(*conditions: ColumnElement[bool]) -> Listing:
-    """The revisions, by id, of what the caller may see; in the same statement, whether their session lives."""
-    statement = select(_UNIVERSES.c.revision, HOLDER).where(visible_to(Actor(_CALLER), CALLER_IS_ADMIN), *conditions)
+def _listing(*conditions: ColumnElement[bool], seen: ColumnElement[bool] | None = None) -> Listing:
+    """The revisions, by id, of what the caller may see; in the same statement, whether their session lives.
+
+    `seen` says more simply what they may see, where all that meets the conditions is seen by everybody.
+    """
+    visible = visible_to(Actor(_CALLER), CALLER_IS_ADMIN) if seen is None else seen
+    statement = select(_UNIVERSES.c.revision, HOLDER).where(visible, *conditions)
     return Listing(statement, key=_UNIVERSES.c.id, sorts=_SORTS, default="-updated_at")
 
 
@@ -41,7 +45,7 @@ _LISTINGS: dict[str | None, Listing] = {
     None: _listing(),
     "mine": _listing(_holding(True)),
     "shared": _listing(_holding(False)),
-    "public": _listing(Universe.visibility == "public"),
+    "public": _listing(seen=visible_to(Actor(None))),
 }
 _OWNED = _listing(_holding(True, _OWNER))
 

@@ -95,7 +95,11 @@ def answer(actor: Actor, universe_id: UUID, form: str, build: Callable[[UUID], t
 
     `build` reads the universe and answers its revision, read last, and the JSON value.
     """
-    revision = revision_for(actor, universe_id)
+    return answer_at(universe_id, revision_for(actor, universe_id), form, build)
+
+
+def answer_at(universe_id: UUID, revision: int, form: str, build: Callable[[UUID], tuple[int, Any]]) -> Response:
+    """The same, for who may see the universe at this revision, whoever that is."""
     if request.if_none_match.contains_weak(str(revision)):
         return _tagged(Response(status=304), revision)
     kept = _kept()
@@ -108,7 +112,7 @@ def answer(actor: Actor, universe_id: UUID, form: str, build: Callable[[UUID], t
 
 def listed(page: Page) -> Response:
     """The response with a page of the keys and revisions of universes: their own fields but the harmony."""
-    shown = _listed([(row.key, row.revision, "listed") for row in page.rows])
+    shown = _listed([(row[-1], row[0], "listed") for row in page.rows])  # the key is last, the revision first
     rest = orjson.dumps(page.answer([]))[len(_NO_ITEMS) :]  # what follows the items
     return Response(b"".join((_NO_ITEMS, b",".join(shown), rest)), content_type="application/json")
 
@@ -149,6 +153,7 @@ def with_contents(universe_id: UUID) -> tuple[int, Document]:
 def document(universe_id: UUID) -> tuple[int, Document]:
     """The document: all that people put in, in order, without counters and times."""
     sets = [_own(EDITABLE["physics-parameters"].model, row) for row in _rows("physics-parameters", universe_id)]
+    sets.sort(key=lambda one: (one["name"], one["id"]))  # an order that the content itself gives, at any revision
     scenes = [_own(EDITABLE["scenes"].model, row) for row in _rows("scenes", universe_id)]
     held = _held(universe_id, _own)
     row = _row(universe_id)
@@ -163,9 +168,14 @@ def document(universe_id: UUID) -> tuple[int, Document]:
     }
 
 
-def document_now(universe_id: UUID) -> bytes:
-    """The document, as of one revision, in JSON. Raises NotFound."""
-    return _settled(universe_id, document, _row(universe_id)["revision"])[1]
+def document_now(universe_id: UUID) -> tuple[int, bytes]:
+    """The present revision and the document as of it, in JSON. Raises NotFound."""
+    revision = _row(universe_id)["revision"]
+    text = _kept().get((universe_id, revision, "document"))
+    if text is None:
+        revision, text = _settled(universe_id, document, revision)
+        _kept().put((universe_id, revision, "document"), text)
+    return revision, text
 
 
 def harmony(universe_id: UUID) -> tuple[int, Document]:

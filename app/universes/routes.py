@@ -1,4 +1,4 @@
-"""Universes, their harmony, members and history."""
+"""Universes, their harmony, members and share links; and what a share link opens."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from app.changes.requests import CHANGING, MAKING, READING, answer_with, of_requ
 from app.changes.service import Done
 from app.pages import Listing, page_schema, query_of
 from app.schemas import Blueprint
-from app.universes import listing, reading, service
-from app.universes.models import Membership
+from app.universes import links, listing, reading, service
+from app.universes.models import Membership, ShareLink
 from app.universes.schemas import (
     CollaboratorSchema,
     ContentsQuerySchema,
     DocumentSchema,
     HarmonySchema,
     InvitationSchema,
+    JoinedSchema,
     ListedUniverseSchema,
+    MadeShareLinkSchema,
+    NewShareLinkSchema,
     NewUniverseSchema,
     RoleSchema,
+    ShareLinkSchema,
     ShownUniverseSchema,
     TransferSchema,
     UniverseSchema,
@@ -33,7 +37,9 @@ from app.universes.schemas import (
 )
 from app.users.models import User
 
-bp = Blueprint("universes", __name__, url_prefix="/universes", description="Universes, their harmony, members and history.")
+bp = Blueprint("universes", __name__, url_prefix="/universes", description="Universes, their harmony, members and share links.")
+shared = Blueprint("shared", __name__, url_prefix="/shared", description="What a share link opens.")
+ROOMS = (bp, shared)
 
 _USERS: Any = User.__table__
 _HELD: Any = Membership.__table__
@@ -44,6 +50,13 @@ _MEMBERS = Listing(
     key=_USERS.c.id,
     sorts={"created_at": _HELD.c.created_at, "role": _HELD.c.role, "username": _USERS.c.username_folded},
     default="created_at",
+)
+_LINKS: Any = ShareLink.__table__
+_SHARE_LINKS = Listing(
+    select(_LINKS).where(_LINKS.c.universe_id == bindparam("universe_id")),
+    key=_LINKS.c.id,
+    sorts={"created_at": _LINKS.c.created_at},
+    default="-created_at",
 )
 
 
@@ -202,6 +215,63 @@ def transfer(given: dict[str, Any], universe_id: UUID) -> Response:
     """Make another member the owner; the owner becomes an editor."""
     done = service.transfer(universe_id, given["user_id"], of_request())
     return _part(done, service.member(given["user_id"], "owner", done))
+
+
+@bp.get("/<uuid:universe_id>/share-links")
+@bp.doc(operationId="listShareLinks")
+@guard()
+@bp.arguments(query_of(_SHARE_LINKS), location="query")
+@bp.response(200, page_schema(ShareLinkSchema))
+def list_share_links(query: dict[str, Any], universe_id: UUID) -> Response:
+    """The share links of a universe, the newest first; never their tokens."""
+    for action in (Action.INSPECT, Action.MANAGE):  # a deleted universe is not found by readers
+        reading.revision_for(current_actor(), universe_id, action)
+    page = _SHARE_LINKS.page(query, {"universe_id": universe_id})
+    return _json(page.answer([links.link_json(row) for row in page.rows]))
+
+
+@bp.post("/<uuid:universe_id>/share-links")
+@bp.doc(operationId="makeShareLink", parameters=MAKING)
+@guard()
+@bp.arguments(NewShareLinkSchema)
+@bp.response(201, MadeShareLinkSchema)
+def make_share_link(given: dict[str, Any], universe_id: UUID) -> Response:
+    """Make a share link; its token is shown in this answer and never again."""
+    done, token = links.make(universe_id, given, of_request())
+    location = f"{_location(universe_id)}/share-links/{done.entity_id}"
+    response = _part(done, links.made(done, token), 201, location)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.delete("/<uuid:universe_id>/share-links/<uuid:link_id>")
+@bp.doc(operationId="revokeShareLink", parameters=CHANGING)
+@guard()
+@bp.response(204)
+def revoke_share_link(universe_id: UUID, link_id: UUID) -> Response:
+    """Revoke a share link; the memberships that it made end with it."""
+    return with_revision(Response(status=204), links.revoke(universe_id, link_id, of_request()))
+
+
+@shared.get("/<token>")
+@shared.doc(operationId="getShared", security=[], parameters=READING)
+@shared.response(200, DocumentSchema)
+def read_shared(token: str) -> Response:
+    """The document of the universe that a share link leads to, private ones too, while the link lives."""
+    universe_id, revision = links.shown_by(token)
+    return reading.answer_at(universe_id, revision, "document", reading.document)
+
+
+@shared.post("/<token>/join")
+@shared.doc(operationId="joinShared", parameters=MAKING)
+@guard()
+@shared.response(200, JoinedSchema)
+def join_shared(token: str) -> Response:
+    """Become a member by a share link; who is a member already keeps their role."""
+    universe_id, done = links.use(token, of_request())
+    role = done.entity["role"] if done and done.entity else links.role_in(universe_id, current_actor().id)
+    response = _json({"universe_id": str(universe_id), "role": role})
+    return response if done is None else with_revision(response, done)
 
 
 def _json(value: Any) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from app.engine.music.harmony import QUANTIZE_PITCH, QUANTIZE_TIME
 from app.engine.music.pitch import key_class
 from app.engine.music.scales import CUSTOM, SCALES, scale_cents
 from app.engine.music.tunings import DIVISIONS, TUNINGS
-from app.schemas import BaseSchema, Flag, Measure, Real, Text, measure
+from app.schemas import BaseSchema, Flag, Measure, Real, Seed, Text, Whole, measure
 
 UNIT_SYSTEMS = ("si", "astro")
 GIVEN_ROLES = ("viewer", "editor")
@@ -23,8 +24,9 @@ NOT_PUBLIC = "not_public"
 """What `is_public: false` asks of the visibility: unlisted stays, public becomes private."""
 
 KEY = r"^[A-Ga-g][#♯x𝄪b♭𝄫♮]{0,2}(?!\n)$"
-_TAGS, _LARGEST_SEED = 20, 2**64 - 1
+_TAGS = 20
 _CLOSED = object()
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
 class Entire(fields.Nested):
@@ -32,22 +34,6 @@ class Entire(fields.Nested):
 
     def _load(self, value: Any, partial: Any = None) -> Any:
         return super()._load(value, partial=False)
-
-
-class Seed(fields.String):
-    """A seed: a whole number of 64 bits, as decimal text or as a number; answered as text."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault(
-            "metadata", {"pattern": r"^[0-9]{1,20}(?!\n)$", "description": f"A whole number from 0 to {_LARGEST_SEED}, as text."}
-        )
-        super().__init__(**kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= _LARGEST_SEED):
-            raise ma.ValidationError(f"Must be a whole number from 0 to {_LARGEST_SEED}, as decimal text.")
-        return str(int(text))
 
 
 class Visibility(fields.String):
@@ -232,6 +218,51 @@ class TransferSchema(BaseSchema):
     """The member who becomes the owner."""
 
     user_id = fields.UUID(required=True)
+
+
+class Moment(fields.AwareDateTime):
+    """A moment with its zone, kept to the millisecond in UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        found: datetime = super()._deserialize(value, attr, data, **kwargs)
+        if not _FIRST_YEAR <= found.year <= _LAST_YEAR:  # what any zone can tell
+            raise ma.ValidationError(f"Must be in a year from {_FIRST_YEAR} to {_LAST_YEAR}.")
+        return found.astimezone(UTC)
+
+
+class NewShareLinkSchema(BaseSchema):
+    """A link: what it makes of who follows it, until when, and of how many."""
+
+    role = fields.String(load_default="viewer", validate=validate.OneOf(GIVEN_ROLES))
+    expires_at = Moment(allow_none=True, load_default=None, metadata={"description": "In the future; null for never."})
+    max_uses = Whole(low=1, high=1_000_000, allow_none=True, load_default=None, metadata={"description": "null for any number."})
+
+
+class ShareLinkSchema(ma.Schema):
+    """A share link. Its token is shown in the answer to its creation alone."""
+
+    id = fields.UUID(required=True)
+    universe_id = fields.UUID(required=True)
+    role = fields.String(required=True, validate=validate.OneOf(GIVEN_ROLES))
+    expires_at = fields.DateTime(required=True, allow_none=True)
+    max_uses = fields.Integer(required=True, allow_none=True)
+    uses = fields.Integer(required=True, metadata={"description": "How many memberships it has made."})
+    revoked_at = fields.DateTime(required=True, allow_none=True)
+    revision = fields.Integer(required=True)
+    created_at = fields.DateTime(required=True)
+
+
+class MadeShareLinkSchema(ShareLinkSchema):
+    """A new share link with its token, which is kept nowhere; null when the request is a repeated one."""
+
+    token = fields.String(required=True, allow_none=True)
+
+
+class JoinedSchema(ma.Schema):
+    """Which universe a link led into, and as what."""
+
+    universe_id = fields.UUID(required=True)
+    role = fields.String(required=True, validate=validate.OneOf(("owner", *GIVEN_ROLES)))
 
 
 class ContentsQuerySchema(BaseSchema):

@@ -43,20 +43,25 @@ def create(fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:
 
 def change(universe_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any], **more: Any) -> Done:
     """Change some of a universe's own fields; with `replace` all of them."""
+    return commit_change(alteration(universe_id, fields, head, **more))
+
+
+def alteration(universe_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any], **more: Any) -> Intent:
+    """The intent to change some of a universe's own fields, or all of them."""
     own = dict(fields)
     if "seed" in own:
         own["seed"] = own["seed"] or seed_of(universe_id)
-    return _commit(universe_id, "update", own, head, **more)
+    return _intent(universe_id, "update", own, head, **more)
 
 
 def delete(universe_id: UUID, head: Mapping[str, Any]) -> Done:
     """Mark a universe deleted; its owner can bring it back."""
-    return _commit(universe_id, "delete", {}, head, action=Action.MANAGE)
+    return commit_change(_intent(universe_id, "delete", {}, head, action=Action.MANAGE))
 
 
 def bring_back(universe_id: UUID, head: Mapping[str, Any]) -> Done:
     """Undo the deletion of a universe."""
-    return _commit(universe_id, "update", {"deleted_at": None}, head, action=Action.MANAGE)
+    return commit_change(_intent(universe_id, "update", {"deleted_at": None}, head, action=Action.MANAGE))
 
 
 def invite(universe_id: UUID, user_id: UUID, role: str, head: Mapping[str, Any]) -> Done:
@@ -121,10 +126,8 @@ def member(user_id: UUID, role: str, done: Done) -> dict[str, Any]:
     return member_json(person, role, done.entity_revision)
 
 
-def _commit(universe_id: UUID, op: str, fields: Mapping[str, Any], head: Mapping[str, Any], **more: Any) -> Done:
-    return commit_change(
-        Intent(op=op, collection="universe", universe_id=universe_id, entity_id=universe_id, fields=fields, **{**head, **more})
-    )
+def _intent(universe_id: UUID, op: str, fields: Mapping[str, Any], head: Mapping[str, Any], **more: Any) -> Intent:
+    return Intent(op=op, collection="universe", universe_id=universe_id, entity_id=universe_id, fields=fields, **{**head, **more})
 
 
 def _member(universe_id: UUID, user_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any], action: Action = Action.MANAGE) -> Done:

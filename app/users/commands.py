@@ -13,7 +13,6 @@ from marshmallow import ValidationError
 from app.audit.service import record
 from app.auth import passwords
 from app.auth import service as auth
-from app.auth.models import LoginSession
 from app.auth.schemas import RegistrationSchema
 from app.errors import Invalid, NotFound, Problem, problem_of
 from app.unit_of_work import unit_of_work
@@ -82,7 +81,7 @@ def disable(user: str) -> None:
     found = service.find(user)
     with unit_of_work() as session:
         service.set_flags(session, found.id, is_active=False)
-        ended = auth.revoke(session, LoginSession.user_id == found.id)
+        ended = auth.revoke(session, found.id)
         record("users.disable", f"users/{found.id}")
     click.echo(f"{user} is disabled; {ended} sessions ended.")
 
@@ -125,7 +124,7 @@ def revoke_tokens(user: str) -> None:
     """End all sessions of somebody."""
     found = service.find(user)
     with unit_of_work() as session:
-        ended = auth.revoke(session, LoginSession.user_id == found.id)
+        ended = auth.revoke(session, found.id)
         record("users.revoke_tokens", f"users/{found.id}")
     click.echo(f"{ended} sessions ended.")
 

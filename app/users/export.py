@@ -15,7 +15,7 @@ from app.extensions import db
 from app.users.models import User
 
 # Secrets and their hashes stay here; the content of universes has an export of its own.
-_LEFT_OUT = {"password_hash", "username_folded", "email_folded", "refresh_jti", "op_hash", "inputs_hash"}
+_LEFT_OUT = {"password_hash", "username_folded", "email_folded", "refresh_jti", "token_hash", "op_hash", "inputs_hash"}
 _CONTENT = {"snapshot", "before", "after"}
 
 

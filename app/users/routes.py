@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, jsonify
 
+from app.audio import service as audio
 from app.audit.service import refusals
 from app.auth import service as auth
 from app.auth.tokens import current_actor, guard
 from app.errors import Invalid
+from app.extensions import db
 from app.pages import page_schema, query_of
 from app.schemas import Blueprint, Text, uuid_or_none
 from app.universes import listing, reading
@@ -18,7 +21,7 @@ from app.universes.service import hand_over_or_delete
 from app.users import service
 from app.users.export import everything_about
 from app.users.models import User
-from app.users.schemas import AccountSchema, ExportSchema, FarewellSchema, ProfileSchema, SettingsSchema, UserSchema
+from app.users.schemas import AccountSchema, ExportSchema, FarewellSchema, MeSchema, ProfileSchema, SettingsSchema, UserSchema
 
 bp = Blueprint("users", __name__, url_prefix="/users")
 
@@ -26,32 +29,32 @@ bp = Blueprint("users", __name__, url_prefix="/users")
 @bp.get("/me")
 @bp.doc(operationId="showMe")
 @guard()
-@bp.response(200, UserSchema)
-def show_me() -> User:
+@bp.response(200, MeSchema)
+def show_me() -> Response:
     """Your account."""
-    return service.get(current_actor().id)
+    return _shown(service.get(current_actor().id))
 
 
 @bp.patch("/me")
 @bp.doc(operationId="changeMe")
 @guard()
 @bp.arguments(AccountSchema(partial=True))
-@bp.response(200, UserSchema)
+@bp.response(200, MeSchema)
 @bp.alt_response(409, response="CONFLICT")
-def change_me(fields: dict[str, Any]) -> User:
+def change_me(fields: dict[str, Any]) -> Response:
     """Change some of your account; a new e-mail address needs your password."""
-    return _change(fields)
+    return _shown(_change(fields))
 
 
 @bp.put("/me")
 @bp.doc(operationId="replaceMe")
 @guard()
 @bp.arguments(AccountSchema)
-@bp.response(200, UserSchema)
+@bp.response(200, MeSchema)
 @bp.alt_response(409, response="CONFLICT")
-def replace_me(fields: dict[str, Any]) -> User:
+def replace_me(fields: dict[str, Any]) -> Response:
     """Say all of your account anew; a new e-mail address needs your password."""
-    return _change(fields)
+    return _shown(_change(fields))
 
 
 @bp.delete("/me")
@@ -65,7 +68,8 @@ def delete_me(fields: dict[str, str]) -> None:
     with refusals("users.delete", f"users/{actor.id}", actor.id):
         me = auth.check_password(actor.id, fields["password"])
     hand_over_or_delete(me.id)
-    service.remove(me.id, auth.registration_owner(me.email))
+    while not service.remove(me.id, auth.registration_owner(me.email)):
+        hand_over_or_delete(me.id)  # somebody has just made them a member of something
 
 
 @bp.put("/me/settings")
@@ -121,6 +125,10 @@ def list_people(query: dict[str, Any]) -> dict[str, Any]:
     text = query.get("q")
     page = service.MATCHING.page(query, {"pattern": service.pattern_of(text)}) if text else service.PEOPLE.page(query)
     return page.answer(page.rows)
+
+
+def _shown(me: User) -> Response:
+    return jsonify({**UserSchema().dump(me), "usage": asdict(audio.usage(db.session(), me.id))})
 
 
 def _change(fields: dict[str, Any]) -> User:

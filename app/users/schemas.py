@@ -104,6 +104,19 @@ class UserSchema(ProfileSchema):
     updated_at = Moment(dump_only=True)
 
 
+class UsageSchema(ma.Schema):
+    """What somebody has used of their quota."""
+
+    storage_bytes = fields.Integer(required=True, metadata={"description": "Files, those still being made by their estimate."})
+    render_seconds_per_day = fields.Float(required=True, metadata={"description": "Sound asked for in the last 24 hours."})
+
+
+class MeSchema(UserSchema):
+    """What people see of themselves at their own address."""
+
+    usage = fields.Nested(UsageSchema, dump_only=True)
+
+
 class AccountSchema(UserSchema):
     """What people can change of themselves."""
 

@@ -15,6 +15,7 @@ from app.errors import Conflict, NotFound
 from app.extensions import db
 from app.pages import Listing
 from app.unit_of_work import unit_of_work
+from app.universes.models import Membership
 from app.users.models import User
 
 _users = User.__table__
@@ -111,13 +112,18 @@ def set_flags(session: Session, user_id: UUID, **values: Any) -> None:
     session.execute(update(User).where(User.id == user_id).values(**values))
 
 
-def remove(user_id: UUID, *owners: str) -> None:
-    """Delete an account, its sessions and the remembered keys of its `owners`.
+def remove(user_id: UUID, *owners: str) -> bool:
+    """Delete an account, its sessions and the remembered keys of its `owners`. False, and nothing is done, while it has memberships.
 
-    What they did stays in the logs under their id, which no longer leads to anybody; the addresses it was done from go.
+    Its row is locked before they are looked for, as an invitation locks it: one that came in between is seen, a later one finds
+    nobody. What they did stays in the logs under their id, which no longer leads to anybody; the addresses it was done from go.
     """
     with unit_of_work() as session:
+        session.execute(select(User.id).where(User.id == user_id).with_for_update())
+        if session.scalar(select(Membership.universe_id).where(Membership.user_id == user_id).limit(1)) is not None:
+            return False
         audit.record("users.delete", f"users/{user_id}", actor_id=user_id)
         audit.forget_addresses(session, user_id)
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner.in_([str(user_id), *owners])))
         session.execute(delete(User).where(User.id == user_id))
+    return True

@@ -51,6 +51,7 @@ _RANGE = {"in": "header", "name": "Range", "schema": {"type": "string"}, "descri
 @bp.arguments(RenderOrderSchema)
 @bp.response(201, StartedRenderSchema, description="The work has ended; `status` says how.")
 @bp.alt_response(202, schema=StartedRenderSchema, success=True, description="The work goes on; Location is its job.")
+@bp.alt_response(410, response="GONE")
 def generate(order: dict[str, Any]) -> Response:
     """Render a scene to a sound file."""
     started = start(service.generate, order)

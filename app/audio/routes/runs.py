@@ -37,6 +37,7 @@ _SMALL_WAIT_S = 5.0
 @bp.arguments(RunOrderSchema)
 @bp.response(201, StartedSimulationSchema, description="The work has ended; `status` says how.")
 @bp.alt_response(202, schema=StartedSimulationSchema, success=True, description="The work goes on; Location is its job.")
+@bp.alt_response(410, response="GONE")
 def simulate(order: dict[str, Any], scene_id: UUID) -> Response:
     """Run a scene. Small runs end within the request."""
     started = start(service.simulate, {**order, "scene_id": scene_id})
@@ -50,6 +51,7 @@ def simulate(order: dict[str, Any], scene_id: UUID) -> Response:
 @bp.arguments(RunOrderSchema)
 @bp.response(201, StartedScoreSchema, description="The work has ended; `status` says how.")
 @bp.alt_response(202, schema=StartedScoreSchema, success=True, description="The work goes on; Location is its job.")
+@bp.alt_response(410, response="GONE")
 def write_score(order: dict[str, Any], scene_id: UUID) -> Response:
     """Write the notes of a scene, without rendering them."""
     started = start(service.write_score, {**order, "scene_id": scene_id})

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
-from scipy.signal import butter, lfilter
 
 from app.engine.audio.envelopes import rise
 from app.engine.audio.meters import TAPS, interpolated_peak
@@ -26,13 +25,13 @@ class DcBlocker:
     """A first-order high pass at 10 Hz."""
 
     def __init__(self, sample_rate: int) -> None:
-        self._b, self._a = butter(1, _BLOCKER_HZ, "highpass", fs=sample_rate)
+        self._b, self._a = scipy.signal.butter(1, _BLOCKER_HZ, "highpass", fs=sample_rate)
         self._state = np.zeros((2, 1))
 
     def process(self, chunk: Samples) -> Samples:
         """The chunk without its offset."""
         # In double precision: the pole is so near 1 that single precision would add an offset of its own.
-        out, self._state = lfilter(self._b, self._a, chunk.astype(np.float64), axis=1, zi=self._state)
+        out, self._state = scipy.signal.lfilter(self._b, self._a, chunk.astype(np.float64), axis=1, zi=self._state)
         blocked: Samples = out.astype(np.float32)
         return blocked
 
@@ -78,9 +77,9 @@ class Limiter:
         if peak.max() <= self._ceiling:
             return None
         need = self._ceiling / np.maximum(peak.astype(np.float64), self._ceiling)
-        smooth = minimum_filter1d(need, 2 * self._half + 1, mode="nearest")
+        smooth = scipy.ndimage.minimum_filter1d(need, 2 * self._half + 1, mode="nearest")
         for _ in range(2):
-            smooth = uniform_filter1d(smooth, self._half + (self._half + 1) % 2, mode="nearest")
+            smooth = scipy.ndimage.uniform_filter1d(smooth, self._half + (self._half + 1) % 2, mode="nearest")
         gain: Samples = smooth[self._context : -self._context].astype(np.float32)
         return gain
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len, rfft
-from scipy.signal.windows import blackmanharris
 
 from app.engine.audio.instruments.partials import FADE_FROM, band_limit
 from app.engine.audio.sounds import Sound, pan_gains
@@ -208,9 +207,9 @@ def strongest_line(samples: NDArray[np.float64], sample_rate: int, hz: float, re
 
     Blackman-Harris window, four-fold zero padding, parabola through the logarithms of the magnitudes.
     """
-    window = blackmanharris(len(samples), sym=False)
-    size = next_fast_len(4 * len(samples), real=True)
-    magnitude = np.abs(rfft(samples * window, size)) + 1e-30
+    window = scipy.signal.windows.blackmanharris(len(samples), sym=False)
+    size = scipy.fft.next_fast_len(4 * len(samples), real=True)
+    magnitude = np.abs(scipy.fft.rfft(samples * window, size)) + 1e-30
     bin_hz = sample_rate / size
     low = max(1, math.floor((hz - reach) / bin_hz))
     high = min(len(magnitude) - 2, math.ceil((hz + reach) / bin_hz))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
 
 from app.engine.audio.products import product
 
@@ -126,7 +126,7 @@ class LoudnessMeter:
 
     def read(self, chunk: NDArray[np.float32]) -> None:
         """Take in (2, n)."""
-        weighted, self._state = sosfilt(self._sections, chunk.astype(np.float64), axis=1, zi=self._state)
+        weighted, self._state = scipy.signal.sosfilt(self._sections, chunk.astype(np.float64), axis=1, zi=self._state)
         joined = np.concatenate((self._rest, weighted), axis=1)
         whole = joined.shape[1] // self._hop
         squares = (joined[:, : whole * self._hop] ** 2).reshape(2, whole, self._hop)

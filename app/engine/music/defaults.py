@@ -7,24 +7,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.engine.catalogue import VOICE
+from app.engine.errors import EngineError
 from app.engine.music.harmony import Harmony
 from app.engine.music.rules import selected
 from app.engine.music.sources import parent_of
 from app.engine.physics.scene import Body, Scene
+from app.engine.physics.solvers import nbody
 
 SLOWEST_HZ = 130.81
 """Where the slowest orbit sounds: C3."""
 
 STROKES_BELOW_DB = -12.0
 
+SPEED_OCTAVES = 3
+"""Octaves above the slowest orbit's pitch over which bodies that are not bound rise with their speed."""
+
+ORBITING = ("kepler", "nbody")
+"""Solvers whose bodies sound by their periods."""
+
 
 def default_content(scene: Scene) -> dict[str, list[dict[str, Any]]]:
     """The voices and mappings that a scene without mappings plays, as {"voices", "mappings"}.
 
-    Orbits: a sine per body by frequency_scale, and a stroke at each transit, 12 dB softer. Others: a struck bar per collision,
-    as loud as its impulse, where the body is. Voices that the scene has take the places of the default ones, in order.
+    Orbits: a sine per body by frequency_scale, and a stroke at each transit, 12 dB softer; where mutual gravity binds no body at the
+    start, a sine per body by its speed. Others: a struck bar per collision, as loud as its impulse, where the body is. Voices that the
+    scene has take the places of the default ones, in order.
     """
-    return _orbits(scene) if scene.solver == "kepler" else _collisions(scene)
+    if scene.solver not in ORBITING:
+        return _collisions(scene)
+    unbound = scene.solver == nbody.NAME and selected(None, scene) and not periods(scene)
+    return _speeds(scene) if unbound else _orbits(scene)
 
 
 def content(scene: Scene) -> dict[str, list[dict[str, Any]]]:
@@ -44,9 +56,25 @@ def pitch_from_period(identity: str, voice_id: str, trigger: Mapping[str, Any], 
 
     Where the fastest would pass the harmony's highest pitch, all sound lower by the fewest octaves that avoid it: ratios stay.
     """
-    return _mapping(
-        identity, voice_id, trigger, "period", "pitch", curve={"type": "frequency_scale", "factor": _factor(scene)}, clamp="drop"
-    )
+    bodies: str | list[str] = "all"
+    curve = {"type": "frequency_scale", "factor": _factor(scene)}
+    known = periods(scene) if scene.solver == nbody.NAME else {}
+    if known and len(known) < len(selected(None, scene)):
+        bodies = [scene.bodies[index].id for index in known]
+    source = {"bodies": bodies, "quantity": "period"}
+    return _mapping(identity, voice_id, trigger, "period", "pitch", curve=curve, clamp="drop", source=source)
+
+
+def periods(scene: Scene) -> dict[int, float]:
+    """The periods (s) of the bodies that have one, by index: as given, by Kepler's third law, or with `nbody` as at the start."""
+    if scene.solver != nbody.NAME:
+        found = {index: _period(scene.bodies[index], scene) for index in selected(None, scene)}
+        return {index: period for index, period in found.items() if period is not None}
+    try:
+        nbody.check(scene)
+    except EngineError:
+        return {}  # the scene is unfinished, which its simulation says
+    return {orbit.body: orbit.period for orbit in nbody.osculating(scene) if math.isfinite(orbit.period)}
 
 
 def _orbits(scene: Scene) -> dict[str, list[dict[str, Any]]]:
@@ -59,6 +87,16 @@ def _orbits(scene: Scene) -> dict[str, list[dict[str, Any]]]:
         pitch_from_period("default-transit-pitch", str(voices[1]["id"]), transit, scene),
     ]
     return {"voices": voices, "mappings": mappings}
+
+
+def _speeds(scene: Scene) -> dict[str, list[dict[str, Any]]]:
+    voices = _filled(
+        scene, [_voice("default-orbits", "Orbits", "sine", adsr={"attack_s": 0.5, "decay_s": 0.0, "sustain": 1.0, "release_s": 0.5})]
+    )
+    heights = {"min": SLOWEST_HZ, "max": SLOWEST_HZ * (1 << SPEED_OCTAVES)}
+    trigger = {"type": "continuous"}
+    mapping = _mapping("default-speed-pitch", str(voices[0]["id"]), trigger, "speed", "pitch", range=heights)
+    return {"voices": voices, "mappings": [mapping]}
 
 
 def _collisions(scene: Scene) -> dict[str, list[dict[str, Any]]]:
@@ -83,8 +121,7 @@ def _width(scene: Scene) -> dict[str, Any]:
 
 
 def _factor(scene: Scene) -> float:
-    periods = [_period(scene.bodies[index], scene) for index in selected(None, scene)]
-    known = [period for period in periods if period is not None]
+    known = list(periods(scene).values())
     if not known:
         return SLOWEST_HZ
     harmony = Harmony.read(scene.harmony)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.errors import TooExpensive
+from app.engine.errors import EngineError, TooExpensive
 from app.engine.music.curves import Floats, each
-from app.engine.music.defaults import content, default_content, loudness_from_impulse, pitch_from_period
+from app.engine.music.defaults import ORBITING, content, default_content, loudness_from_impulse, periods, pitch_from_period
 from app.engine.music.harmony import Harmony
 from app.engine.music.inversion import invert
 from app.engine.music.merging import Stroke, merged, on_grid
@@ -58,8 +58,13 @@ def validate_mapping(mapping: Mapping[str, Any], scene: Scene) -> None:
     read_rule(mapping, replace(scene, mappings=(*others, mapping)))
 
 
-def build_score(scene: Scene, trajectory: Trajectory) -> Score:
+def build_score(scene: Scene, trajectory: Trajectory, *, bounds: tuple[Scene, Trajectory] | None = None, origin_s: float = 0.0) -> Score:
     """The score of a scene: its mappings, or the default ones, applied to a trajectory. Pure; nothing is drawn at random.
+
+    Parameters
+    ----------
+    bounds : the scene as it was run another time, and that trajectory; domains that come from data come from there
+    origin_s : where the scene begins on the grid of its music; after the first beat a rate strikes nothing at the start
 
     Raises
     ------
@@ -68,7 +73,7 @@ def build_score(scene: Scene, trajectory: Trajectory) -> Score:
     """
     in_force = content(scene)
     scene = replace(scene, voices=tuple(in_force["voices"]), mappings=tuple(in_force["mappings"]))
-    return _Builder(scene, trajectory).score()
+    return _Builder(scene, trajectory, bounds, origin_s).score()
 
 
 def heard(voices: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -99,15 +104,24 @@ class _Counts:
 class _Builder:
     """Builds one score."""
 
-    def __init__(self, scene: Scene, trajectory: Trajectory) -> None:
+    def __init__(self, scene: Scene, trajectory: Trajectory, bounds: tuple[Scene, Trajectory] | None, origin_s: float) -> None:
         self.scene = scene
+        self.origin_s = origin_s
         self.harmony = Harmony.read(scene.harmony)
         self.readings = Readings(scene, trajectory)
         self.rules = read_rules(scene)
-        self.evaluator = Evaluator(self.rules, self.harmony, self.readings)
+        self.evaluator = Evaluator(self.rules, self.harmony, self.readings, self._evaluator_of(*bounds) if bounds else None)
         self.counts = _Counts()
         self.voices = heard(scene.voices)
         self._degrees = self._default_degrees()
+
+    def _evaluator_of(self, scene: Scene, trajectory: Trajectory) -> Evaluator | None:
+        """These mappings on another run of the scene; None where that run cannot have them."""
+        other = replace(scene, voices=self.scene.voices, mappings=self.scene.mappings, harmony=self.scene.harmony)
+        try:
+            return Evaluator(read_rules(other), self.harmony, Readings(other, trajectory))
+        except EngineError:
+            return None
 
     def score(self) -> Score:
         """Notes, in order, with the report on how they came about."""
@@ -155,7 +169,7 @@ class _Builder:
                 sustained += self._sustained(group)
         tuned = TunedVoice(voice_id, self.harmony, [*strokes, *(stroke for stroke, _ in sustained)], [track for _, track in sustained])
         struck, self.counts.merged[voice_id] = merged(
-            on_grid(strokes, self.harmony.grid_s, self.scene.duration_s), tuned.sounding, self.harmony.max_notes_per_second
+            on_grid(strokes, self.harmony.grid_s, self.scene.duration_s, self.origin_s), tuned.sounding, self.harmony.max_notes_per_second
         )
         notes = [self._note(stroke, tuned, None) for stroke in struck]
         return [*notes, *(self._note(stroke, tuned, track) for stroke, track in sustained)], tuned
@@ -174,11 +188,20 @@ class _Builder:
         missing = []
         if first.trigger == "collision" and "loudness" not in targets:
             missing.append(loudness_from_impulse(first.id, first.voice_id, trigger))
-        if self.scene.solver == "kepler":
-            given = {"type": "continuous"} if first.trigger == "continuous" else trigger
-            missing.append(pitch_from_period(first.id, first.voice_id, given, self.scene))
         rules = [replace(read_rule(mapping, self._alone(mapping)), bodies=self._bodies_named(group)) for mapping in missing]
+        if self.scene.solver in ORBITING:
+            given = {"type": "continuous"} if first.trigger == "continuous" else trigger
+            pitch = pitch_from_period(first.id, first.voice_id, given, self.scene)
+            rules.append(replace(read_rule(pitch, self._alone(pitch)), bodies=self._turning(group)))
         return [*rules, *group]
+
+    def _turning(self, group: Sequence[Rule]) -> tuple[str, ...]:
+        """The bodies of a group that have a period; with `kepler` all of them, or the mapping says which has none."""
+        named = self._bodies_named(group)
+        if self.scene.solver != "nbody":
+            return named
+        known = {self.scene.bodies[index].id for index in periods(self.scene)}
+        return tuple(body for body in named if body in known)
 
     def _alone(self, mapping: Mapping[str, Any]) -> Scene:
         return replace(self.scene, mappings=(mapping,))
@@ -191,7 +214,8 @@ class _Builder:
 
     def _occurrences(self, group: Sequence[Rule]) -> Occurrences:
         rule = group[0]
-        found = occurrences(rule.trigger, rule.filter, self._bodies(group), self.readings)
+        with self.evaluator.naming(rule):
+            found = occurrences(rule.trigger, rule.filter, self._bodies(group), self.readings)
         if not len(found):
             self.counts.warnings.append(f"Voice {rule.voice_id} has no {rule.trigger} notes: no such event befalls its bodies.")
         return found
@@ -224,7 +248,7 @@ class _Builder:
 
     def _strokes(self, group: Sequence[Rule], at: Occurrences, lengths: Floats | None = None) -> list[Stroke]:
         """A note per occurrence; `lengths` (s) are those of notes whose duration no rule sets."""
-        _check_count(len(at))
+        self._check_count(len(at), group[-1])
         columns = self._columns(group, at)
         usual = np.full(len(at), STROKE_S) if lengths is None else lengths
         times = at.time / self.scene.physics.time_scale
@@ -271,7 +295,8 @@ class _Builder:
         """One note per body, from the start until the scene falls silent, with the tracks of its moving targets."""
         bodies = self._bodies(group)
         moving = sorted({rule.target for rule in group if not self.evaluator.constant(rule)})
-        times = track_times(self.readings, len(bodies), len(moving)) if moving else np.zeros(1)
+        with self.evaluator.naming(group[-1]):
+            times = track_times(self.readings, len(bodies), len(moving)) if moving else np.zeros(1)
         columns = self._columns(group, moments(times, bodies))
         end = sounding_end(self.readings) / self.scene.physics.time_scale
         found = []
@@ -298,18 +323,24 @@ class _Builder:
         """Notes struck whenever the integral of the rate passes a whole number, the first at the start."""
         rate = next(rule for rule in reversed(group) if rule.target == "rate")
         bodies = self.evaluator.bodies(rate)
-        times = track_times(self.readings, len(bodies), 1)
+        with self.evaluator.naming(rate):
+            times = track_times(self.readings, len(bodies), 1)
         values = self.evaluator.values(rate, moments(times, bodies))
         self._count(rate, values)
         rates = np.where(values.kept, values.target, 0.0).reshape(len(bodies), len(times))
         end = sounding_end(self.readings) / self.scene.physics.time_scale
-        struck = [strike_times(column, TRACK_RATE, end) for column in rates]
-        _check_count(sum(len(times) for times in struck))
+        struck = [strike_times(column, TRACK_RATE, end)[1 if self.origin_s else 0 :] for column in rates]
+        self._check_count(sum(len(times) for times in struck), rate)
         found: list[Stroke] = []
         for body, starts in zip(bodies, struck, strict=True):
             at = moments(starts * self.scene.physics.time_scale, [body])
             found += self._strokes(group, at, np.diff(np.append(starts, end)))
         return found
+
+    def _check_count(self, notes: int, rule: Rule) -> None:
+        if notes > _MOST_NOTES:
+            with self.evaluator.naming(rule):
+                raise TooExpensive(f"A voice would strike {notes} notes; the limit is {_MOST_NOTES}.", "trigger")
 
     def _note(self, stroke: Stroke, tuned: TunedVoice, tracks: Mapping[str, Floats] | None) -> Note:
         sounding = tuned.sounding(stroke.hz)
@@ -335,8 +366,3 @@ class _Builder:
         if "hz" in columns:
             columns["hz"] = each(self.harmony.sounding, columns["hz"])
         return {"rate": TRACK_RATE, **{name: column.tolist() for name, column in columns.items()}}
-
-
-def _check_count(notes: int) -> None:
-    if notes > _MOST_NOTES:
-        raise TooExpensive(f"A voice would strike {notes} notes; the limit is {_MOST_NOTES}.", "mappings")

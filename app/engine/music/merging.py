@@ -29,12 +29,20 @@ class Stroke:
     proportional: bool = False
 
 
-def on_grid(strokes: Iterable[Stroke], grid_s: float | None, duration_s: float) -> list[Stroke]:
-    """Strokes moved to the nearest grid line before the end, of two equally near to the earlier; as they are without a grid."""
+def on_grid(strokes: Iterable[Stroke], grid_s: float | None, duration_s: float, origin_s: float = 0.0) -> list[Stroke]:
+    """Strokes moved to the nearest grid line before the end, of two equally near to the earlier; as they are without a grid.
+
+    Times count from `origin_s` on the grid; no stroke moves to before it.
+    """
     if grid_s is None:
         return list(strokes)
-    last = math.ceil(duration_s / grid_s) - 1
-    return [replace(stroke, t_s=min(math.ceil(stroke.t_s / grid_s - 0.5), last) * grid_s) for stroke in strokes]
+    first, last = math.ceil(origin_s / grid_s), math.ceil((origin_s + duration_s) / grid_s) - 1
+
+    def moved(stroke: Stroke) -> Stroke:
+        line = min(math.ceil((origin_s + stroke.t_s) / grid_s - 0.5), last)
+        return replace(stroke, t_s=max(line, first) * grid_s - origin_s)
+
+    return [moved(stroke) for stroke in strokes]
 
 
 def merged(strokes: Iterable[Stroke], sounding: Callable[[float], float], most_per_second: float) -> tuple[list[Stroke], int]:

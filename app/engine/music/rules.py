@@ -37,7 +37,8 @@ WITH = ("any", "bound", "body")
 CIRCULAR = 1e-6
 """Below this eccentricity the periapsis is not defined."""
 
-EVENTS_OF_SOLVER = {"ballistic": ("collision",), "kepler": ("transit", "conjunction", "apsis")}
+_OF_ORBITS = ("transit", "conjunction", "apsis")
+EVENTS_OF_SOLVER = {"ballistic": ("collision",), "kepler": _OF_ORBITS, "nbody": _OF_ORBITS}
 """Events that a solver itself makes; zero_crossing, threshold and marker come from the motion and the timeline of any."""
 
 _FILTERS = {"collision": ("min_impulse", "with"), "zero_crossing": ("quantity",), "threshold": ("quantity", "level")}
@@ -321,7 +322,9 @@ def _check_meaning(rule: Rule, scene: Scene) -> None:
     if quantity in EVENT_ONLY and rule.trigger != "collision":
         raise EngineError(f"Only a collision has an {quantity}; the trigger is {rule.trigger}.", "source.quantity")
     if quantity in _ORBITAL and scene.solver == "ballistic":
-        raise Unsupported(f"The bodies of the solver ballistic have no {quantity}; the solver kepler gives it.", "source.quantity")
+        raise Unsupported(
+            f"The bodies of the solver ballistic have no {quantity}; the solvers kepler and nbody give it.", "source.quantity"
+        )
     if rule.target == "rate" and rule.trigger != "continuous":
         raise EngineError("A rate needs a continuous trigger: it is what strikes the notes.", "target")
     if rule.trigger == "apsis":

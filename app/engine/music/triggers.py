@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from app.engine.errors import TooExpensive
 from app.engine.music.curves import Floats
@@ -142,7 +142,7 @@ def _root(readings: Readings, quantity: str, level: float, body: int, bracket: t
 
     if above(high) == 0.0 or above(low) >= 0.0:
         return high
-    return float(brentq(above, low, high, xtol=max(_TOLERANCE * high, 1e-300), rtol=_TOLERANCE))
+    return float(scipy.optimize.brentq(above, low, high, xtol=max(_TOLERANCE * high, 1e-300), rtol=_TOLERANCE))
 
 
 def _single(times: Sequence[float], bodies: Sequence[int]) -> Occurrences:

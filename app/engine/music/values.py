@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,10 +42,14 @@ class Values:
 
 
 class Evaluator:
-    """Evaluates the rules of one scene on one trajectory; every rule's domain is found once."""
+    """Evaluates the rules of one scene on one trajectory; every rule's domain is found once.
 
-    def __init__(self, rules: tuple[Rule, ...], harmony: Harmony, readings: Readings) -> None:
+    `bounds` evaluates the same rules on another trajectory, from which domains that come from data are taken.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...], harmony: Harmony, readings: Readings, bounds: Evaluator | None = None) -> None:
         self.readings = readings
+        self.bounds = bounds
         self.harmony = harmony
         self._rules = {rule.id: rule for rule in rules}
         self._fields = {rule.id: f"mappings.{index}" for index, rule in enumerate(rules)}
@@ -63,13 +69,16 @@ class Evaluator:
 
     def physical(self, rule: Rule, at: Occurrences) -> Floats:
         """The physical values, in the unit of `root`, that a rule goes back to."""
-        return self._read(self.root(rule), at)
+        root = self.root(rule)
+        with self.naming(root):
+            return self._read(root, at)
 
     def domain(self, rule: Rule) -> tuple[float, float] | None:
         """The domain in force, in the unit of what is read; None when the scene has nothing to take it from."""
         key = (rule.id, rule.target)
         if key not in self._domains:
-            self._domains[key] = self._find_domain(rule)
+            with self.naming(rule):
+                self._domains[key] = self._find_domain(rule)
         return self._domains[key]
 
     def domains(self) -> dict[str, list[float]]:
@@ -77,8 +86,22 @@ class Evaluator:
         found = {rule.id: self.domain(rule) for rule in self._rules.values() if rule.curve != "frequency_scale"}
         return {identity: list(domain) for identity, domain in found.items() if domain is not None}
 
+    @contextmanager
+    def naming(self, rule: Rule) -> Iterator[None]:
+        """Put `mappings.INDEX.` before the field of what a rule is refused for. A rule that it reads has then been named already."""
+        try:
+            yield
+        except EngineError as error:
+            if not error.field.startswith("mappings."):
+                error.field = f"{self._fields[rule.id]}.{error.field}"
+            raise
+
     def values(self, rule: Rule, at: Occurrences) -> Values:
-        """What a rule makes of some occurrences of bodies that it sounds. Raises EngineError where it clamps by error."""
+        """What a rule makes of some occurrences of bodies that it sounds. Raises EngineError where it cannot, naming the mapping."""
+        with self.naming(rule):
+            return self._values(rule, at)
+
+    def _values(self, rule: Rule, at: Occurrences) -> Values:
         source = self._read(rule, at)
         nothing = Values(source, source, np.ones(len(at), dtype=np.bool_), 0)
         if not len(at):
@@ -103,12 +126,20 @@ class Evaluator:
         kind, low, high = rule.domain
         if kind == "explicit" and low is not None and high is not None:
             return low, high
+        if self.bounds is not None and (found := self._elsewhere(self.bounds, rule)) is not None:
+            return found
         data = self._read(rule, self._own(rule))
         if not len(data):
             return None
         if kind == "percentile":
             return float(np.percentile(data, low or 0.0)), float(np.percentile(data, 100.0 if high is None else high))
         return float(data.min()), float(data.max())
+
+    def _elsewhere(self, bounds: Evaluator, rule: Rule) -> tuple[float, float] | None:
+        try:
+            return bounds.domain(rule)
+        except EngineError:
+            return None  # there is nothing of the kind there
 
     def _own(self, rule: Rule) -> Occurrences:
         """The occurrences that a domain from data is taken from."""
@@ -141,9 +172,7 @@ class Evaluator:
         if outside.any() and rule.clamp == "error":
             value = given[np.flatnonzero(outside)[0]]
             unit = rule.unit if limits else TARGETS[rule.target].unit
-            raise EngineError(
-                f"{value:.9g} {unit} lies outside {low:.9g} to {high:.9g} {unit}.", f"{self._fields.get(rule.id, 'mappings')}.{field}"
-            )
+            raise EngineError(f"{value:.9g} {unit} lies outside {low:.9g} to {high:.9g} {unit}.", field)
         kept = so_far.kept & ~outside if rule.clamp == "drop" else so_far.kept
         clamped = int(outside.sum()) if rule.clamp == "clamp" else 0
         return Values(so_far.source, np.clip(given, low, high), kept, so_far.clamped + clamped)

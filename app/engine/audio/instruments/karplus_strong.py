@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from app.engine.audio.instruments.instrument import Instrument, Partials, Samples, Tone
 from app.engine.audio.instruments.partials import STOP_AT
@@ -88,7 +88,7 @@ def _in_one_filter(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDAr
     excitation[: loop.delay] = pluck[:frames]
     feedback = np.concatenate((loop.denominator, np.zeros(loop.delay + 1)))
     feedback[loop.delay :] -= loop.numerator
-    sound: NDArray[np.float64] = lfilter(loop.denominator, feedback, excitation)
+    sound: NDArray[np.float64] = scipy.signal.lfilter(loop.denominator, feedback, excitation)
     return sound
 
 
@@ -99,7 +99,7 @@ def _by_periods(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray
     sound[0] = pluck
     state = np.zeros(2)
     for trip in range(1, trips):
-        sound[trip], state = lfilter(loop.numerator, loop.denominator, sound[trip - 1], zi=state)
+        sound[trip], state = scipy.signal.lfilter(loop.numerator, loop.denominator, sound[trip - 1], zi=state)
     return np.asarray(sound.reshape(-1)[:frames], dtype=np.float64)
 
 

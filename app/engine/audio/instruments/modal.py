@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
 from app.engine.audio.instruments.partials import BRIGHTNESS, START_PHASE, normalised, render_with, tilt
@@ -23,7 +23,7 @@ _FLETCHER = "Fletcher & Rossing, The Physics of Musical Instruments"
 @functools.lru_cache(maxsize=64)
 def bar_ratios(count: int) -> NDArray[np.float64]:
     """Frequency ratios (count,) of a free-free bar: (b_k / b_1)^2 with b_k the roots of cosh(b) cos(b) = 1."""
-    roots = [brentq(_free_bar, np.pi * (k + 0.5) - 0.1, np.pi * (k + 0.5) + 0.1, xtol=1e-13) for k in range(1, count + 1)]
+    roots = [scipy.optimize.brentq(_free_bar, np.pi * (k + 0.5) - 0.1, np.pi * (k + 0.5) + 0.1, xtol=1e-13) for k in range(1, count + 1)]
     ratios: NDArray[np.float64] = (np.array(roots) / roots[0]) ** 2
     ratios.flags.writeable = False
     return ratios
