@@ -8,9 +8,9 @@ PORT ?= 10000
 PYTHON ?= python3
 VENV ?= .venv
 POSTGRESQL ?= postgresql://postgres@127.0.0.1:5432/postgres
-JOBS ?= 2
+JOBS ?= 3
 PYTEST ?=
-UNTOUCHED = $(addprefix --ignore=tests/,engine test_journey.py test_determinism.py test_boot.py test_config.py test_floors.py test_readme.py)
+UNTOUCHED = $(addprefix --ignore=tests/,engine collaboration/test_live_course.py test_cli.py test_determinism.py test_boot.py test_config.py test_floors.py test_readme.py)
 
 export PORT
 export TEST_POSTGRESQL = $(POSTGRESQL)
@@ -32,7 +32,7 @@ test: $(DEVELOPMENT)
 
 # What the kind of database cannot change, and what chooses its databases itself, is not run twice.
 test-postgresql: $(DEVELOPMENT)
-	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n $(JOBS) --dist loadscope $(UNTOUCHED) $(PYTEST)
+	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n 2 --dist loadscope $(UNTOUCHED) $(PYTEST)
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from flask import Flask
 
 from app import create_app
 from app.extensions import db
+from tests.conftest import QUICK_PASSWORDS
 
 
 @contextmanager
@@ -20,7 +21,10 @@ def applications(folder: Path) -> Iterator[Callable[..., Flask]]:
 
     def make(**settings: Any) -> Flask:
         url = f"sqlite:///{folder / 'own.db'}"
-        app = create_app({}, **{"flask_env": "testing", "database_url": url, "data_dir": str(folder), "log_level": "error", **settings})
+        app = create_app(
+            {},
+            **{"flask_env": "testing", "database_url": url, "data_dir": str(folder), "log_level": "error", **QUICK_PASSWORDS, **settings},
+        )
         with app.app_context():
             db.create_all()
         made.append(app)

@@ -16,6 +16,8 @@ from app.changes.models import SQLITE_TRIGGERS
 from app.extensions import db
 from tests.databases import fresh_postgresql
 
+QUICK_PASSWORDS: dict[str, Any] = {"password_memory_kib": 64, "password_passes": 1}
+"""Hashes that take no time, for what is not about them."""
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
 
 
@@ -39,6 +41,7 @@ def _app(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         data_dir=str(tmp_path_factory.mktemp("data")),
         rate_limits=False,
         log_level="warning",
+        **QUICK_PASSWORDS,
     )
     app.testing = True
     with app.app_context():

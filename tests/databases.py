@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import redis
 import sqlalchemy as sa
 
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 ROOT = Path(__file__).resolve().parent.parent
+COMPILED = ROOT / ".numba_cache"
+"""Where compiled solvers are kept from one run of the suite to the next."""
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG")
 
 
@@ -38,6 +45,22 @@ def migrated(database_url: str) -> None:
     """Bring a database to the present schema."""
     done = flask(database_url, "db", "upgrade")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def made_ready(database_url: str) -> None:
+    """Bring a database to the present schema, a new SQLite file by copying one that was migrated."""
+    path = Path(database_url.removeprefix("sqlite:///"))
+    if database_url.startswith("sqlite") and not path.exists():
+        shutil.copyfile(Path(_template().name) / "migrated.db", path)
+    else:
+        migrated(database_url)
+
+
+@cache
+def _template() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory()
+    migrated(f"sqlite:///{folder.name}/migrated.db")
+    return folder
 
 
 class fresh_postgresql:  # noqa: N801  used as a context manager
@@ -70,6 +93,21 @@ def postgresql_or_skip() -> Iterator[str]:
         yield url
     finally:
         fresh.__exit__()
+
+
+def redis_or_skip() -> str:
+    """The URL of a Redis that answers; where none does the test is skipped."""
+    try:
+        redis.Redis.from_url(REDIS, socket_connect_timeout=0.3).ping()
+    except redis.RedisError:
+        missing(f"No Redis answers at {REDIS}.")
+    return REDIS
+
+
+def on_postgresql_alone() -> None:
+    """Leave a test that takes its time, and services of its own, to the run of the suite on PostgreSQL."""
+    if not os.environ.get("TEST_DATABASE_URL"):
+        pytest.skip("The run on PostgreSQL tries this: make test-postgresql.")
 
 
 def missing(why: str) -> NoReturn:

@@ -16,9 +16,7 @@ from uuid import UUID, uuid4
 from flask import Flask
 
 from app.config import Settings
-from tests.databases import ROOT, inherited
-
-COMPILED = ROOT / ".numba_cache"
+from tests.databases import COMPILED, ROOT, inherited
 
 
 def make_universe(owner: Any, visibility: str = "private") -> UUID:

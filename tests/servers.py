@@ -10,6 +10,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,9 +24,12 @@ from typing import IO, Any
 
 import requests
 
-from tests.databases import ROOT, fresh_postgresql, inherited, migrated
+from tests.databases import COMPILED, ROOT, fresh_postgresql, inherited, made_ready
 
 KINDS = ("eventlet", "gthread")
+QUICK_PASSWORDS = {"PASSWORD_MEMORY_KIB": "64", "PASSWORD_PASSES": "1"}
+"""Hashes that take no time: many people are registered."""
+_QUICK = {**QUICK_PASSWORDS, "NUMBA_CACHE_DIR": str(COMPILED), "POOL_SIZE": "4"}  # many servers share one PostgreSQL
 _BOOT_SECONDS = 60  # generous: a machine that compiles numerical code beside us is slow to start another Python
 _URL = re.compile(r"(?:Listening at:|is at) (http://[\d.]+:\d+)")
 
@@ -70,8 +74,8 @@ def start(kind: str = "gthread", database_url: str = "", *, data_dir: str | Path
     with ExitStack() as stack:
         home = Path(data_dir or stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         url = database_url or _fresh_database(home, stack)
-        migrated(url)
-        settings = {"DATABASE_URL": url, "DATA_DIR": str(home), "RATE_LIMITS": "false", **environ}
+        made_ready(url)
+        settings = {"DATABASE_URL": url, "DATA_DIR": str(home), "RATE_LIMITS": "false", **_QUICK, **environ}
         yield stack.enter_context(serving(kind, settings))
 
 
@@ -126,6 +130,13 @@ def until_answering(server: Server) -> None:
         if server.process.poll() is not None or time.monotonic() > deadline:
             raise StartError(server.log)
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def end(server: Server) -> None:

@@ -23,12 +23,13 @@ from app.access import ALLOWED, ANONYMOUS, VISIBILITIES, Action, Actor, Role, re
 from app.errors import Forbidden, Gone, NotFound, Problem, TokenInvalid
 from app.extensions import db
 from app.models import Universe, User
-from tests.conftest import Person
+from tests.conftest import QUICK_PASSWORDS, Person
 from tests.databases import fresh_postgresql
 
 PASSWORD = "correct horse battery"
 ANYBODY, SOMEBODY, NOBODY = "anybody", "somebody", "nobody"
 OWN, OWN_OR_ADMIN = "own", "own or admin"
+SELF = ("figures", "health", "version", "description", "docs", "events", "event_docs")
 NOT_FINISHED = (409,)  # it may be asked for, and no worker has made it
 _numbers = count()
 
@@ -89,7 +90,7 @@ def parts(name: str, new: Callable[[World], Any], changes: dict[str, Any]) -> di
 
 ENTRIES: dict[str, Entry] = {
     # system
-    **{f"{name}.{view}": Entry(ANYBODY) for name in ("system", "root-system") for view in ("health", "version", "description", "docs")},
+    **{f"{name}.{view}": Entry(ANYBODY) for name in ("system", "root-system") for view in SELF},
     **{f"{name}.ready": Entry(ANYBODY, done=(200, 503)) for name in ("system", "root-system")},
     **{f"{name}.docs_file": Entry(ANYBODY) for name in ("system", "root-system")},
     # auth
@@ -99,7 +100,7 @@ ENTRIES: dict[str, Entry] = {
     "auth.log_out": Entry(SOMEBODY, spends="login"),
     "auth.log_out_everywhere": Entry(SOMEBODY, spends="login"),
     "auth.who_am_i": Entry(SOMEBODY),
-    "auth.change_password": Entry(SOMEBODY, body(current_password=PASSWORD, new_password=PASSWORD)),
+    "auth.change_password": Entry(SOMEBODY, body(current_password=PASSWORD, new_password=PASSWORD), spends="login"),
     "auth.list_sessions": Entry(SOMEBODY),
     "auth.end_session": Entry(OWN, spends="login"),
     # users
@@ -128,7 +129,21 @@ ENTRIES: dict[str, Entry] = {
     "universes.change_collaborator": Entry(Action.MANAGE, body(role="editor")),
     "universes.remove_collaborator": Entry(Action.MANAGE, spends="world"),
     "universes.transfer": Entry(Action.MANAGE, lambda world: {"user_id": world.people[Role.EDITOR].id}, spends="world"),
+    "universes.list_share_links": Entry(Action.MANAGE),
+    "universes.make_share_link": Entry(Action.MANAGE, body(role="viewer")),
+    "universes.revoke_share_link": Entry(Action.MANAGE, spends="world"),
+    "shared.read_shared": Entry(ANYBODY),
+    "shared.join_shared": Entry(SOMEBODY, spends="world"),
     "history.list_history": Entry(Action.INSPECT),
+    "history.undo_last": Entry(Action.EDIT, done=(200, 409)),
+    "history.redo_last": Entry(Action.EDIT, done=(200, 409)),
+    "history.read_at": Entry(Action.INSPECT),
+    "history.read_diff": Entry(Action.INSPECT, query=lambda world: "from=1&to=2"),
+    "history.restore_revision": Entry(Action.MANAGE, body(revision=1), spends="world"),
+    "history.list_versions": Entry(Action.INSPECT),
+    "history.make_version": Entry(Action.EDIT, lambda world: {"name": f"Version {next(_numbers)}"}),
+    "history.delete_version": Entry(Action.EDIT, spends="world"),
+    "chat.list_chat": Entry(Action.INSPECT),
     # scenes
     "scenes.list_scenes": Entry(Action.READ, query=of_universe),
     "scenes.create_scene": Entry(Action.EDIT, body(name="B"), query=of_universe),
@@ -217,7 +232,7 @@ class World:
     app: Flask
     visibility: str
     people: dict[Role, Any] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for role in (Role.STRANGER, Role.VIEWER, Role.EDITOR, Role.OWNER, Role.ADMIN):
@@ -253,8 +268,15 @@ class World:
             "scene_id": self.scene,
             "set_id": made("/physics-parameters", {"name": "set", "universe_id": universe}),
             "user_id": self.guest.id,
+            **self.share_link(universe),
+            "revision": 2,
+            "version_id": made(f"/universes/{universe}/versions", {"name": "first"}),
             **self.artefacts(),
         }
+
+    def share_link(self, universe: str) -> dict[str, str]:
+        made = self.people[Role.OWNER].post(f"/universes/{universe}/share-links", json={}).json
+        return {"link_id": made["id"], "token": made["token"]}
 
     def artefacts(self) -> dict[str, str]:
         prefer = {"Prefer": "wait=0"}
@@ -366,7 +388,9 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
 def world(request: pytest.FixtureRequest, databases: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world of each visibility, made once, with an application of its own."""
     folder = str(tmp_path_factory.mktemp("world"))
-    app = create_app({}, flask_env="testing", database_url=databases(), data_dir=folder, rate_limits=False, log_level="critical")
+    app = create_app(
+        {}, flask_env="testing", database_url=databases(), data_dir=folder, rate_limits=False, log_level="critical", **QUICK_PASSWORDS
+    )
     with app.app_context():
         db.create_all()
     yield World(app, request.param)

@@ -189,3 +189,30 @@ def stored(app: Flask) -> dict[str, list[Any]]:
     """Every row of every table: universes with their revisions, the whole log, and all else."""
     with app.app_context(), db.engine.connect() as connection:
         return {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in db.metadata.sorted_tables}
+
+
+SEEDS = [
+    ("PATCH", "/universes/{universe}"),
+    ("POST", "/scenes/{scene}/simulate"),
+    ("POST", "/scenes/{scene}/score"),
+    ("POST", "/audio/generate"),
+]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "", "-1", "0x10", "1.0", str(2**64), "9" * 21, [7]])
+def test_a_seed_is_refused_in_the_same_words_wherever_it_is_given(place: Place, seed: Any) -> None:
+    found = set()
+    for method, path in SEEDS:
+        scene = {"scene_id": place.ids["scene"]} if path == "/audio/generate" else {}
+        answer = place.owner.request(method, path.format(**place.ids), json={**scene, "seed": seed})
+        assert answer.status_code == 422, f"{path} {answer.text}"
+        found.add(str(answer.json["errors"]["seed"]))
+    assert found == {"['Must be a whole number from 0 to 18446744073709551615, or its decimal digits.']"}
+
+
+@pytest.mark.parametrize(("seed", "kept"), [(7, "7"), (7.0, "7"), ("007", "7"), (str(2**64 - 1), str(2**64 - 1))])
+def test_a_seed_is_taken_in_the_same_spellings_wherever_it_is_given(place: Place, seed: Any, kept: str) -> None:
+    assert place.owner.patch("/universes/{universe}".format(**place.ids), json={"seed": seed}).json["seed"] == kept
+    for path, what in (("simulate", "simulation"), ("score", "score")):
+        answer = place.owner.post(f"/scenes/{place.ids['scene']}/{path}", json={"seed": seed}, headers={"Prefer": "wait=0"})
+        assert answer.json[what]["seed"] == kept

@@ -42,6 +42,11 @@ def test_a_server_of_the_wrong_kind_for_the_mode_refuses_to_start(kind: str, tmp
         refuse(kind, tmp_path, ASYNC_MODE=_OTHER[kind])
 
 
+def test_the_development_server_refuses_another_mode_than_its_own(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="ASYNC_MODE is eventlet, but this server is of threads"):
+        refuse("run.py", tmp_path, ASYNC_MODE="eventlet")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_production_without_a_secret_refuses_to_start(kind: str, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="SECRET_KEY must be set in production") as refused:

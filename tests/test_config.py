@@ -41,6 +41,8 @@ def test_safe_settings_start_production() -> None:
         ({"SECRET_KEY": "0f3b8c1d5e7a9246b8d0c2e4f6a81b3"}, "at least 32"),
         ({"SECRET_KEY": "secret" * 6}, "SECRET_KEY is too regular"),
         ({"DEBUG": "true"}, "DEBUG must be off"),
+        ({"PASSWORD_MEMORY_KIB": "8192"}, "PASSWORD_MEMORY_KIB must be at least 19456"),
+        ({"PASSWORD_PASSES": "1"}, "PASSWORD_PASSES must be at least 2"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS must name origins"),
         ({"CORS_ORIGINS": "https://a.example, https://*.b.example"}, "CORS_ORIGINS must name origins"),
     ],

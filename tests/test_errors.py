@@ -26,10 +26,10 @@ RAISED: list[tuple[BaseException, int, str]] = [
 ]
 
 
-@pytest.fixture
-def broken(tmp_path: Path) -> Flask:
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """An application that raises what it is asked to raise."""
-    return _broken(tmp_path)
+    return _broken(tmp_path_factory.mktemp("broken"))
 
 
 def _broken(folder: Path, **settings: Any) -> Flask:

@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 LAWS, NOUNS, RULES, VERBS, DOORS, ROOF = range(6)
 
 _TOP = {"__init__": ROOF, "cli": ROOF, "openapi": DOORS, "requests": DOORS}
-_TOP_NOUNS = {"models", "database", "errors", "extensions", "config", "logs"}
+_TOP_NOUNS = {"models", "database", "errors", "extensions", "config", "logs", "metrics"}
 _IN_A_ROOM = {
     "routes": DOORS, "sockets": DOORS, "tasks": DOORS, "commands": DOORS, "requests": DOORS, "worker": DOORS,
     "service": VERBS, "checks": VERBS, "models": NOUNS, "content": NOUNS,
@@ -73,6 +73,8 @@ def floor(file: Path) -> int:
         return LAWS
     if not rest:
         return _TOP.get(room, NOUNS if room in _TOP_NOUNS else RULES)
+    if room == "collaboration":
+        return NOUNS if rest[0] == "models" else DOORS  # it stands at the door, beside the routes
     if room in ("changes", "audit") and rest[0] == "service":
         return RULES  # commit_change() and record() are what services stand on
     return _IN_A_ROOM.get(rest[0], RULES)

@@ -26,7 +26,7 @@ from scipy.signal import resample_poly
 
 from app.config import load
 from seeds import DEVELOPMENT_PASSWORD
-from tests.databases import ROOT, flask, migrated, postgresql_or_skip
+from tests.databases import ROOT, flask, migrated, on_postgresql_alone, postgresql_or_skip
 from tests.rendering import COMPILED, Worker
 from tests.servers import environment, serving
 
@@ -106,6 +106,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="module")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """With a worker, as gunicorn starts none."""
+    on_postgresql_alone()
     with postgresql_or_skip() as url:
         home = Home(url, str(tmp_path_factory.mktemp("postgresql")))
         worker = Worker(load({}, database_url=home.url, data_dir=home.data_dir))

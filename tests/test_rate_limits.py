@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,15 +10,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import redis
 from flask import Flask
 
 from app import rate_limits
 from app.config import ConfigurationError
 from app.errors import RateLimited
 from tests.applications import applications
+from tests.databases import redis_or_skip
 
-REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 ADA = {"username": "ada", "email": "ada@example.org", "password": "correct horse battery"}
 
 
@@ -40,15 +38,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         shift[0] += seconds
 
     return forward
-
-
-def has_redis() -> bool:
-    try:
-        return bool(redis.Redis.from_url(REDIS, socket_connect_timeout=0.3).ping())
-    except redis.RedisError:
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            raise
-        return False
 
 
 def use(app: Flask, key: str, times: int, name: str = "login") -> list[float]:
@@ -83,9 +72,9 @@ def test_a_window_frees_when_it_says(limited: Any, clock: Callable[[float], None
     frees_when_it_says(limited(login_limit="3/5 minutes"), clock)
 
 
-@pytest.mark.skipif(not has_redis(), reason="no Redis")
 def test_a_window_in_redis_frees_when_it_says_and_is_shared(limited: Any, clock: Callable[[float], None]) -> None:
-    app, other = limited(login_limit="3/5 minutes", redis_url=REDIS), limited(login_limit="3/5 minutes", redis_url=REDIS)
+    url = redis_or_skip()
+    app, other = limited(login_limit="3/5 minutes", redis_url=url), limited(login_limit="3/5 minutes", redis_url=url)
     frees_when_it_says(app, clock)
     key = uuid4().hex
     use(app, key, 3)

@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import mido
 import numpy as np
@@ -22,6 +23,7 @@ from app.engine.audio.mix import Settings
 from app.engine.perform import perform
 from app.scenes import service as scenes
 from tests.audio.conftest import Studio
+from tests.conftest import Person
 from tests.rendering import eventually, make_scene
 
 
@@ -231,6 +233,25 @@ def test_a_public_universe_is_heard_by_everybody(app: Flask, ada: Studio, person
     assert ada.owner.delete(f"/audio/{theirs['id']}").status_code == 204, "the owner of the universe may"
 
 
+def test_a_deleted_scene_is_gone_for_who_sees_its_universe_and_unknown_to_strangers(idle: Studio) -> None:
+    public = Studio(idle.app, idle.owner, "public")
+    viewer, grace = (Person(idle.app.test_client(), name) for name in ("bob", "grace"))
+    idle.owner.post(f"/universes/{idle.universe_id}/collaborators", json={"user_id": viewer.id, "role": "viewer"})
+    for scene_id in (idle.scene_id, public.scene_id):
+        assert idle.owner.delete(f"/scenes/{scene_id}").status_code == 204
+
+    def asked(who: Any, scene_id: Any) -> set[tuple[int, str]]:
+        answers = [who.post("/audio/generate", json={"scene_id": str(scene_id)})]
+        answers += [who.post(f"/scenes/{scene_id}/{what}", json={}) for what in ("simulate", "score")]
+        return {(answer.status_code, answer.json["code"]) for answer in answers}
+
+    for who, scene_id in ((idle.owner, idle.scene_id), (viewer, idle.scene_id), (grace, public.scene_id)):
+        assert asked(who, scene_id) == {(410, "GONE")}
+    assert asked(grace, idle.scene_id) == asked(grace, uuid4()) == {(404, "NOT_FOUND")}
+    assert idle.owner.delete(f"/universes/{idle.universe_id}").status_code == 204
+    assert asked(idle.owner, idle.scene_id) == asked(idle.owner, uuid4()) == {(404, "NOT_FOUND")}
+
+
 def test_lists_are_filtered(ada: Studio) -> None:
     audio = ada.render()
     other = make_scene(ada.owner, ada.universe_id)
@@ -257,6 +278,7 @@ def test_quotas(ada: Studio, settings: Callable[..., None]) -> None:
     folders = [f"audio_renders/{audio['id']}" for audio in (first, second)]
     folders += [f"scores/{first['score_id']}", f"simulations/{first['simulation_id']}"]
     used = sum(path.stat().st_size for folder in folders for path in files(ada.app, folder))
+    assert ada.owner.get("/users/me").json["usage"] == {"storage_bytes": used, "render_seconds_per_day": 4.0}
     settings(storage_quota_bytes=used + 2 * 48000 * 2 * 3 - 1)  # a byte too few for 2 s of 24-bit stereo at 48 kHz
     full = ada.order()
     assert (full.status_code, full.json["code"]) == (507, "STORAGE_FULL")

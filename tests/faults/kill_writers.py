@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import socket
 import sys
 import tempfile
 import threading
@@ -25,7 +24,7 @@ import requests
 import sqlalchemy as sa
 
 from tests.databases import flask, migrated
-from tests.servers import Server, end, launch, until_answering
+from tests.servers import Server, end, free_port, launch, until_answering
 
 WRITERS = 8
 _PASSWORD = "correct horse battery"
@@ -159,13 +158,6 @@ def judge(database_url: str, universe: str, edits: Edits) -> dict[str, Any]:
 
 def _id(engine: sa.Engine, universe: str) -> str:
     return universe.replace("-", "") if engine.dialect.name == "sqlite" else universe
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:

@@ -189,7 +189,8 @@ def test_a_repeated_creation_is_the_first_again(ada: Any, universe: str) -> None
         ("kepler", {"bounds": {"min": {"y": 0}}}, ["bounds"], "ballistic"),
         ("ballistic", {"air_density": 1.2}, ["air_density"], "ballistic does not use it"),
         ("ballistic", {"gravitational_constant": 1e-3}, ["gravitational_constant"], "kepler"),
-        ("ballistic", {"timestep": 0.01}, ["timestep"], "does not use it"),
+        ("ballistic", {"timestep": 0.01}, ["timestep"], "use the solver nbody"),
+        ("nbody", {"linear_damping": 0.5}, ["linear_damping"], "nbody uses gravitational_constant, time_scale, timestep"),
     ],
 )
 def test_a_scenes_set_gives_only_what_its_solver_can_honour(
@@ -206,6 +207,9 @@ def test_a_scenes_set_gives_only_what_its_solver_can_honour(
 def test_what_asks_nothing_of_a_solver_may_be_given(ada: Any, universe: str) -> None:
     scene = make_scene(ada, universe, solver="kepler")
     make_set(ada, scene_id=scene["id"], gravity=0, linear_damping=0, bounds={}, temperature=300, time_scale=1e5)
+    pulling = make_scene(ada, universe, solver="nbody")
+    make_set(ada, scene_id=pulling["id"], gravity=0, friction=0, bounds={}, gravitational_constant=1e-3, timestep=0.01)
+    assert ada.get(f"/scenes/{pulling['id']}/effective").json["physics"]["timestep"]["used"] is True
 
 
 def test_a_scene_keeps_a_solver_that_can_honour_its_set(ada: Any, scene: dict[str, Any]) -> None:

@@ -360,6 +360,78 @@ def test_a_voice_goes_with_its_mappings_unless_others_read_them(ada: Any, scene:
     assert ada.delete(f"/voices/{other}").status_code == 204
 
 
+def test_a_change_of_the_solver_names_the_mapping_that_it_does_not_fit(ada: Any, scene: dict[str, Any], voice: str) -> None:
+    path = f"/scenes/{scene['id']}"
+    assert scene["solver"] == "ballistic"
+    held = {**SPEED_TO_PITCH, "trigger": {"type": "continuous"}}
+    one = make_part(ada, scene["id"], "mappings", voice_id=voice, **{**SPEED_TO_PITCH, "trigger": COLLISION})
+    fits = make_part(ada, scene["id"], "mappings", voice_id=voice, **held)
+    refused = ada.patch(path, json={"solver": "kepler"})
+    assert one["id"] in at(refusal(refused), "solver")
+    assert "no collision events" in at(refusal(refused), "solver")
+    assert ada.get(path).json["solver"] == "ballistic"
+    assert ada.patch(path, json={"name": "Still"}).status_code == 200
+    assert ada.delete(f"/mappings/{one['id']}").status_code == 204
+    assert ada.patch(path, json={"solver": "kepler"}).json["solver"] == "kepler"
+    orbital = make_part(ada, scene["id"], "mappings", voice_id=voice, **{**held, "source": {"quantity": "period"}})
+    found = at(refusal(ada.patch(path, json={"solver": "ballistic"})), "solver")
+    assert orbital["id"] in found
+    assert fits["id"] not in found
+
+
+def test_a_change_of_a_mapping_names_the_one_that_reads_it_and_would_not_fit(ada: Any, scene: dict[str, Any], voice: str) -> None:
+    held = {**SPEED_TO_PITCH, "trigger": {"type": "continuous"}}
+    one = make_part(ada, scene["id"], "mappings", voice_id=voice, **held)
+    scaled = {"target": "pitch", "source": {"mapping_id": one["id"]}, "curve": {"type": "frequency_scale", "factor": 2}, "range": None}
+    two = make_part(ada, scene["id"], "mappings", voice_id=voice, **{**held, **scaled})
+    pan = {"target": "pan", "range": {"min": -1, "max": 1}}
+    three = make_part(ada, scene["id"], "mappings", voice_id=voice, **{**held, **pan, "source": {"mapping_id": two["id"]}})
+    path = f"/mappings/{one['id']}"
+    found = at(refusal(ada.patch(path, json=pan)), "target")
+    assert two["id"] in found
+    assert "Hz or s" in found
+    assert ada.get(path).json["target"] == "pitch"
+    rate = {"target": "rate", "range": {"min": 1, "max": 2}}
+    assert ada.patch(path, json=rate).status_code == 200, "a rate is in Hz too"
+    assert ada.patch(path, json={"range": {"min": 1, "max": 3}}).status_code == 200
+    assert ada.patch(f"/mappings/{three['id']}", json={"polarity": -1}).status_code == 200
+    for mapping in (three, two):
+        assert ada.delete(f"/mappings/{mapping['id']}").status_code == 204
+    assert ada.patch(path, json=pan).status_code == 200
+
+
+def test_a_change_of_what_a_mapping_reads_reaches_those_at_the_end_of_the_chain(ada: Any, scene: dict[str, Any], voice: str) -> None:
+    hit = {"trigger": COLLISION, "source": {"quantity": "speed"}}
+    one = make_part(ada, scene["id"], "mappings", voice_id=voice, **{**SPEED_TO_PITCH, **hit})
+    two = make_part(ada, scene["id"], "mappings", voice_id=voice, **{**SPEED_TO_PITCH, **hit, "source": {"mapping_id": one["id"]}})
+    held = {"trigger": {"type": "continuous"}, "source": {"mapping_id": two["id"]}}
+    three = make_part(ada, scene["id"], "mappings", voice_id=voice, **{**SPEED_TO_PITCH, **held})
+    found = at(refusal(ada.patch(f"/mappings/{one['id']}", json={"source": {"quantity": "impulse"}})), "source")
+    assert three["id"] in found
+    assert "Only a collision" in found
+
+
+def test_what_did_not_fit_before_does_not_hold_up_another_change(ada: Any, scene: dict[str, Any], voice: str) -> None:
+    wind = make_set(ada, universe_id=scene["universe_id"], custom={"wind": {"value": 3, "unit": "m/s"}})
+    held = {**SPEED_TO_PITCH, "trigger": {"type": "continuous"}, "source": {"quantity": "custom.wind"}}
+    make_part(ada, scene["id"], "mappings", voice_id=voice, **held)
+    assert ada.patch(f"/physics-parameters/{wind['id']}", json={"custom": {"wind": None}}).status_code == 200
+    assert ada.patch(f"/scenes/{scene['id']}", json={"solver": "kepler"}).status_code == 200
+
+
+def test_a_body_added_just_now_can_be_named_by_a_mapping_and_one_that_has_gone_cannot(ada: Any, scene: dict[str, Any], voice: str) -> None:
+    ball = make_body(ada, scene["id"])
+    named = {**SPEED_TO_PITCH, "source": {"quantity": "speed", "bodies": [ball["id"]]}}
+    mapping = make_part(ada, scene["id"], "mappings", voice_id=voice, **named)
+    copy = made(ada.post(f"/scenes/{scene['id']}/duplicate", json={}))
+    (copied,) = ada.get(f"/scenes/{copy['id']}/mappings").json["items"]
+    assert copied["source"]["bodies"] == [item["id"] for item in ada.get(f"/scenes/{copy['id']}/bodies").json["items"]]
+    ada.delete(f"/mappings/{mapping['id']}")
+    ada.delete(f"/bodies/{ball['id']}")
+    found = refusal(ada.post(f"/scenes/{scene['id']}/mappings", json={"voice_id": voice, **named}))
+    assert "no body" in at(found, "source.bodies")
+
+
 def test_parts_keep_preconditions_and_say_what_is_gone(ada: Any, scene: dict[str, Any], voice: str) -> None:
     path = f"/voices/{voice}"
     tag = ada.get(path).headers["ETag"]

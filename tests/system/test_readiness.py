@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from app.engine import VERSION
 from app.extensions import db
 from app.jobs import workers
 from app.jobs.models import Job
+from app.system.checks import messages
 from tests.databases import flask, migrated
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"  # port 1: nothing listens there
@@ -118,3 +120,45 @@ def test_the_doctor_says_when_the_database_is_lost(tmp_path: Path) -> None:
     assert lost.returncode == 1
     assert "fail  database: The database cannot be reached." in lost.stdout
     assert "migrations" not in lost.stdout
+
+
+def test_figures_tell_of_commits_and_of_refusals_by_code(client: FlaskClient, person: Any) -> None:
+    ada = person("ada")
+    before = figures(client.get("/metrics").text)
+    universe = ada.post("/universes", json={"name": "Counted"}).json["id"]
+    key = {"Idempotency-Key": "once"}
+    for _ in range(2):
+        assert ada.patch(f"/universes/{universe}", json={"name": "Twice sent"}, headers=key).status_code == 200
+    assert ada.patch(f"/universes/{universe}", json={"name": "Other"}, headers=key).status_code == 422
+    after = figures(client.get("/api/metrics").text)
+    grown = {name: value - before.get(name, 0) for name, value in after.items()}
+    assert grown['harmonic_commits_total{source="rest"}'] == 2
+    assert grown["harmonic_duplicates_total"] == 1
+    assert grown['harmonic_refusals_total{code="OP_ID_REUSED"}'] == 1
+
+
+def test_figures_are_for_those_who_hold_the_token(database_url: str, tmp_path: Path) -> None:
+    app = create_app({}, flask_env="testing", database_url=database_url, data_dir=str(tmp_path), metrics_token="let me in please")
+    client = app.test_client()
+    assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers={"Authorization": "Bearer let me out"}).status_code == 401
+    assert client.get("/metrics", headers={"Authorization": "Bearer let me in please"}).status_code == 200
+    production = {"flask_env": "production", "secret_key": "0123456789abcdefghijklmnopqrstuvwxyz", "database_url": database_url}
+    closed = create_app({}, **production, data_dir=str(tmp_path))
+    assert closed.test_client().get("/metrics").status_code == 404
+
+
+def test_a_redis_that_is_away_degrades_the_service_and_fails_nothing(ready: Flask, tmp_path: Path) -> None:
+    url = ready.config["SQLALCHEMY_DATABASE_URI"]
+    away = create_app({}, flask_env="testing", database_url=url, data_dir=str(tmp_path), redis_url="redis://127.0.0.1:1/0")
+    answer = away.test_client().get("/ready")
+    assert (answer.status_code, answer.json["status"]) == (200, "degraded")
+    assert {check["name"]: check["state"] for check in answer.json["checks"]}["redis"] == "warn"
+    with ready.app_context():
+        assert messages() == []
+
+
+def figures(text: str) -> dict[str, float]:
+    """The values of a page of figures, by name and labels."""
+    lines = [line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}

@@ -28,6 +28,7 @@ def test_people_see_their_own_account(ada: Any) -> None:
     assert account["email"] == "ada@example.org"
     assert account["settings"] == {"theme": "system", "notifications": True, "default_tuning": "equal"}
     assert account["quota"] == {"storage_bytes": 2_147_483_648, "render_seconds_per_day": 36_000}
+    assert account["usage"] == {"storage_bytes": 0, "render_seconds_per_day": 0.0}
     assert account["is_active"] is True
     assert not {"password_hash", "username_folded", "email_folded"} & set(account)
 

@@ -46,6 +46,28 @@ def test_the_score_holds_the_neighbouring_period_ratios_of_trappist_1_exactly():
     assert [(row["high_body_id"], row["low_body_id"]) for row in reversed(rows)] == list(pairwise("bcdefgh"))
 
 
+def test_bodies_that_pull_on_each_other_sound_as_orbits_do_and_unbound_ones_by_their_speed():
+    drawn = trappist(duration_s=4.0)
+    score = perform(replace(drawn, solver="nbody"))
+    held = {note.provenance["body_id"]: note.hz for note in score.notes if note.track}
+    # With the star held, a planet sees its mass alone: 8e24 / 1.786e29 of the period, and the mean motion of e = 0 to that order.
+    alone = {note.provenance["body_id"]: note.hz for note in perform(drawn).notes if note.track}
+    assert held == {name: pytest.approx(hz, rel=3e-4) for name, hz in alone.items()}
+    apart = (Body("a", "a", mass=1.0), Body("b", "b", mass=1.0, position=(1.0, 0.0, 0.0), velocity=(0.0, 1.0, 0.0)))
+    (note,) = [n for n in perform(replace(drawn, solver="nbody", physics=Physics(), bodies=apart)).notes if n.provenance["body_id"] == "b"]
+    assert note.provenance["quantity"] == "speed"
+
+
+def test_one_body_that_is_not_bound_does_not_silence_the_others():
+    drawn = trappist(duration_s=4.0)
+    comet = Body("comet", "comet", mass=1.0, position=(1e11, 0.0, 0.0), velocity=(0.0, 1e6, 0.0))
+    given = replace(drawn, solver="nbody", bodies=(*drawn.bodies, comet))
+    assert {note.provenance["body_id"] for note in perform(given).notes if note.track} == set("bcdefgh")
+    pan = mapping(trigger=event("transit"), source=of("speed"), target="pan", range={"min": -1.0, "max": 1.0})
+    # At the start the comet is on the line of transits; with no period its pitch is a degree of the scale.
+    assert {note.provenance["body_id"] for note in perform(mapped(given, pan)).notes} == {*"bcdefgh", "comet"}
+
+
 def test_orbits_sound_as_held_sines_in_proportion_with_the_slowest_at_c3():
     score = perform(trappist(duration_s=8.0))
     held = [note for note in score.notes if note.track]
@@ -216,7 +238,27 @@ def test_a_log_curve_over_data_that_reach_zero_is_refused_by_field():
     scene = mapped(balls(1.0), mapping(trigger=CONTINUOUS, source=of("speed"), curve={"type": "log"}))
     with pytest.raises(EngineError, match="above 0") as refusal:
         perform(scene)
-    assert refusal.value.field == "domain"
+    assert refusal.value.field == "mappings.0.domain"
+
+
+def test_what_a_mapping_cannot_read_is_named_by_the_mapping_that_reads_it():
+    good = mapping("good", target="pan", range={"min": -1.0, "max": 1.0}, trigger=event("marker"), source=of("position.x"))
+    lost = mapping("lost", trigger=event("marker"), source=of("separation"))
+    late = mapping("late", target="brightness", range={"min": 0.0, "max": 1.0}, trigger=event("marker"), source={"mapping_id": "lost"})
+    scene = replace(balls(1.0, 1.0, 1.0), markers=(Marker(0.0, "m"),))
+    for given, field in (((good, lost), "mappings.1."), ((late, good, lost), "mappings.2."), ((lost, late), "mappings.0.")):
+        with pytest.raises(EngineError, match="two bodies") as refusal:
+            perform(mapped(scene, *given))
+        assert refusal.value.field == field + "source.quantity"
+
+
+def test_a_mapping_of_values_without_a_frequency_is_named():
+    still = mapping("still", trigger=CONTINUOUS, source=of("custom.f"), curve={"type": "frequency_scale", "factor": 2.0}, range=None)
+    scene = balls(1.0, physics=Physics(custom={"f": {"value": 0.0, "unit": "Hz"}}))
+    pan = mapping("pan", target="pan", range={"min": -1.0, "max": 1.0})
+    with pytest.raises(EngineError, match="above 0 Hz") as refusal:
+        perform(mapped(scene, pan, still))
+    assert refusal.value.field == "mappings.1.source.quantity"
 
 
 def test_a_collision_reads_the_state_that_the_body_arrives_with():
@@ -328,7 +370,7 @@ def test_the_separation_of_two_balls_is_the_distance_of_their_centres_and_of_thr
     assert perform(mapped(scene, given)).notes[0].provenance["value"] == pytest.approx(math.hypot(1.0, 0.5), rel=1e-15)
     with pytest.raises(EngineError, match="two bodies") as refusal:
         perform(mapped(replace(balls(1.0, 1.0, 1.0), markers=(Marker(0.0, "m"),)), given))
-    assert refusal.value.field == "source.quantity"
+    assert refusal.value.field == "mappings.0.source.quantity"
 
 
 def test_a_voice_of_very_many_pitches_says_that_its_intervals_are_not_listed():
@@ -398,8 +440,9 @@ def test_a_constant_rate_strikes_evenly_each_body_at_its_own():
 def test_a_rate_that_would_strike_without_measure_is_refused():
     rate = mapping(trigger=CONTINUOUS, source=of("period"), target="rate", range={"min": 200.0, "max": 200.0})
     scene = mapped(orbits({f"{days}": days * DAY_S for days in range(10, 17)}, duration_s=600.0), rate)
-    with pytest.raises(TooExpensive, match="limit"):
+    with pytest.raises(TooExpensive, match="limit") as refusal:
         perform(scene)
+    assert refusal.value.field == "mappings.0.trigger"
 
 
 def test_continuous_notes_end_where_the_solver_had_to_end():
@@ -415,8 +458,9 @@ def test_tracks_too_long_to_keep_are_refused_with_both_figures():
     slow = Physics(time_scale=1.0, bounds=None)
     scene = orbits({f"{days}": days * DAY_S for days in range(10, 50)}, duration_s=600.0, physics=slow)
     scene = mapped(scene, mapping(trigger=CONTINUOUS, source=of("speed")))
-    with pytest.raises(TooExpensive, match="4000000"):
+    with pytest.raises(TooExpensive, match="4000000") as refusal:
         perform(scene)
+    assert refusal.value.field == "mappings.0.source.bodies"
 
 
 # --- events from the motion and the timeline ----------------------------------------------------------------------------------------
