@@ -8,7 +8,7 @@ PORT ?= 10000
 PYTHON ?= python3
 VENV ?= .venv
 POSTGRESQL ?= postgresql://postgres@127.0.0.1:5432/postgres
-JOBS ?= 3
+JOBS ?= 4
 PYTEST ?=
 UNTOUCHED = $(addprefix --ignore=tests/,engine collaboration/test_live_course.py test_cli.py test_determinism.py test_boot.py test_config.py test_floors.py test_readme.py)
 

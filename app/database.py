@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +29,13 @@ _write_turn = threading.Lock()
 _WRITE_TURN_SECONDS = 3
 _IDLE_SECONDS = 1
 _CAST_PARAMETER = re.compile(r":(\w+)::\w+")  # text() does not see one; it casts its parameters itself
+_PLACE = re.compile(r"%\((\w+)\)s")
+_PLANS_KEPT = 64
+_plan_numbers = itertools.count()
+
+PLANNED: Mapping[str, bool] = {"planned": True}
+"""Execution options of a statement that PostgreSQL prepares once for each connection: for one that is sent often and costs
+more to plan than to run."""
 
 
 def now() -> datetime:
@@ -120,7 +128,7 @@ def in_one_trip(*statements: Select[Any]) -> TextualSelect:
     compiled = [statement.compile(dialect=postgresql.dialect(paramstyle="named")) for statement in statements]  # type: ignore[no-untyped-call]
     whole = text(";\n".join(_CAST_PARAMETER.sub(r":\1", str(one)) for one in compiled))
     binds = {name: bindparam(name, type_=bind.type) for one in compiled for name, bind in one.binds.items()}
-    return whole.bindparams(*binds.values()).columns(*statements[-1].selected_columns)
+    return whole.bindparams(*binds.values()).columns(*statements[-1].selected_columns).execution_options(**PLANNED)
 
 
 @contextmanager
@@ -149,6 +157,7 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "begin", _on_server_begin)
     event.listen(engine, "checkin", _on_checkin)
     event.listen(engine, "checkout", partial(_on_checkout, engine.dialect))
+    event.listen(engine, "do_execute", _on_execute)
 
 
 def _on_server_begin(connection: Any) -> None:
@@ -171,6 +180,36 @@ def _on_checkout(dialect: Any, dbapi: Any, record: Any, proxy: Any) -> None:
         dialect.do_ping(dbapi)
     except dialect.dbapi.Error as error:
         raise InvalidatePoolError from error
+
+
+def _on_execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Execute a statement that is to be PLANNED by its name; others are left to the driver.
+
+    A connection keeps 64 of them; it has no use for more, and each holds memory of the server.
+    """
+    if not context.execution_options.get("planned"):
+        return False
+    plans = context.root_connection.info.setdefault("plans", {})
+    call = plans.get(statement)
+    if call is None:
+        if len(plans) == _PLANS_KEPT:
+            return False
+        call = plans[statement] = _plan(cursor, statement)
+    cursor.execute(call, parameters)
+    return True
+
+
+def _plan(cursor: Any, statement: str) -> str:
+    """Have a statement, or several for one trip, prepared; answers what executes them with the same parameters."""
+    calls = []
+    for part in statement.split(";\n"):
+        name = f"planned_{next(_plan_numbers)}"
+        places = list(dict.fromkeys(_PLACE.findall(part)))
+        body = _PLACE.sub(lambda found: f"${places.index(found[1]) + 1}", part).replace("%%", "%")  # noqa: B023  called at once
+        cursor.execute(f"PREPARE {name} AS {body}")
+        given = ", ".join(f"%({place})s" for place in places)
+        calls.append(f"EXECUTE {name} ({given})" if given else f"EXECUTE {name}")
+    return "; ".join(calls)
 
 
 def _on_connect(dbapi: Any, record: Any) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Update, bindparam, insert, update
 
 from app.changes.models import Change
+from app.database import PLANNED
 from app.universes.models import Universe
 
 _UNIVERSES: Any = Universe.__table__
@@ -70,7 +71,7 @@ def _written(table: Any, names: tuple[str, ...]) -> Update:
 @lru_cache(512)
 def _stored(table: Any, names: tuple[str, ...]) -> Update:
     """The same, with the row of the log and, for another table than the universes', the head."""
-    statement = _written(table, names).add_cte(_ADDED.cte("added"))
+    statement = _written(table, names).add_cte(_ADDED.cte("added")).execution_options(**PLANNED)
     return statement if table is _UNIVERSES else statement.add_cte(_MOVED.cte("moved"))
 
 
