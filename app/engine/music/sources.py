@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from app.engine.errors import EngineError
 from app.engine.music.curves import Floats, each
-from app.engine.physics.scene import Keyframe, Orbit, Scene
+from app.engine.physics.scene import Orbit, Scene
+from app.engine.physics.timeline import frames_of, value_at
 from app.engine.physics.trajectory import Trajectory
 
 Integers = NDArray[np.int64]
@@ -201,10 +202,10 @@ class Readings:
         """A parameter of the scene, by its keyframes where it has some."""
         physics = self.scene.physics
         start = physics.temperature if quantity == "temperature" else float(physics.custom[quantity.removeprefix(_CUSTOM)]["value"])
-        frames = sorted((frame for frame in self.scene.keyframes if frame.parameter == quantity), key=lambda frame: frame.time_s)
+        frames = frames_of(self.scene, quantity)
         if not frames:
             return np.full(len(times), start)
-        return each(lambda time: _keyed(frames, start, time / physics.time_scale), times)
+        return each(lambda time: value_at(frames, start, time / physics.time_scale), times)
 
     def _name(self, body: int) -> str:
         return f"Body {self.scene.bodies[int(body)].name!r}"
@@ -227,18 +228,3 @@ def _longitude(vector: list[float], orbit: Orbit) -> float:
     across = (y * math.cos(node) - x * math.sin(node)) * math.cos(tilt) + z * math.sin(tilt)
     angle = math.remainder(node + math.atan2(across, along), math.tau)
     return math.pi if angle == -math.pi else angle
-
-
-def _keyed(frames: Sequence[Keyframe], start: float, time_s: float) -> float:
-    """The value at a score time: a keyframe's interpolation leads from it to the next one."""
-    index = sum(frame.time_s <= time_s for frame in frames) - 1
-    if index < 0:
-        return start
-    frame = frames[index]
-    if frame.interpolation == "step" or index + 1 == len(frames):
-        return frame.value
-    following = frames[index + 1]
-    part = (time_s - frame.time_s) / (following.time_s - frame.time_s)
-    if frame.interpolation == "exp" and frame.value * following.value > 0.0:
-        return float(frame.value * (following.value / frame.value) ** part)
-    return frame.value + part * (following.value - frame.value)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KINDS = ("collision", "contact", "collapse", "transit", "conjunction", "apsis", "zero_crossing", "threshold", "marker")
-"""Event kinds; an event's `kind` column is an index into this tuple. `contact` and `collapse` make no note."""
+KINDS = ("collision", "contact", "collapse", "transit", "conjunction", "apsis", "zero_crossing", "threshold", "marker", "break")
+"""Event kinds; an event's `kind` column is an index into this tuple. `contact` and `collapse` make no note. A
+constraint that gives way is a `break` of its two bodies, `value` its index in the scene."""
 
 BOUND = -1
 """`other` of a collision with a bound, and of every event that has one body only."""

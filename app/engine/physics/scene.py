@@ -94,6 +94,38 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """What ties a body to another one, or to a fixed point of the scene. Lengths in m.
+
+    Attributes
+    ----------
+    kind : `spring` pulls the two centres towards its length; `distance` keeps them at it, like a massless rod; `hinge` holds the two
+        together at one point about which they turn freely; `pin` holds them together so that they neither slide nor turn
+    other_body_id : None for a fixed point of the scene
+    anchor : where the fixed point is, or with another body the point of a hinge or pin at the start (None: the other body's centre)
+    stiffness, damping : of a spring, N/m and N s/m along it
+    rest_length : of a spring or a distance; None is their distance at the start
+    break_force : N, past which the constraint is gone; None never
+    arm, other_arm : the point of a hinge or pin as seen by the body and by the other one, in their own axes from their centres (without
+        another body in scene coordinates); None where `anchor` says it for the start
+    turn : the other body's angle less the body's that a pin keeps, rad; None as at the start
+    """
+
+    id: str
+    kind: str
+    body_id: str
+    other_body_id: str | None = None
+    anchor: Vector | None = None
+    stiffness: float | None = None
+    damping: float = 0.0
+    rest_length: float | None = None
+    break_force: float | None = None
+    arm: tuple[float, float] | None = None
+    other_arm: tuple[float, float] | None = None
+    turn: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Keyframe:
     """A value of one physics parameter (`gravity.y`, `restitution`, ...) from a score time (s) on."""
 
@@ -123,7 +155,7 @@ class Scene:
     seed: int
     physics: Physics
     bodies: tuple[Body, ...]
-    constraints: tuple[Mapping[str, Any], ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     voices: tuple[Mapping[str, Any], ...] = ()
     mappings: tuple[Mapping[str, Any], ...] = ()
     harmony: Mapping[str, Any] = field(default_factory=dict)
@@ -144,7 +176,7 @@ class Scene:
                 seed=int(snapshot["seed"]),
                 physics=_physics(snapshot["physics"]),
                 bodies=tuple(_body(body) for body in snapshot["bodies"]),
-                constraints=tuple(snapshot.get("constraints", ())),
+                constraints=tuple(_constraint(one) for one in snapshot.get("constraints", ())),
                 voices=tuple(snapshot.get("voices", ())),
                 mappings=tuple(snapshot.get("mappings", ())),
                 harmony=snapshot.get("harmony") or {},
@@ -176,6 +208,16 @@ def _physics(given: Mapping[str, Any]) -> Physics:
         low, high = box.get("min") or {}, box.get("max") or {}
         sides = Bounds((low.get("x"), low.get("y"), low.get("z")), (high.get("x"), high.get("y"), high.get("z")))
     return Physics(gravity=vector(given["gravity"]), bounds=sides, **plain)
+
+
+def _constraint(given: Mapping[str, Any]) -> Constraint:
+    fields = {name: given[name] for name in Constraint.__slots__ if given.get(name) is not None}
+    for name in ("id", "body_id", "other_body_id"):
+        if name in fields:
+            fields[name] = str(fields[name])
+    if "anchor" in fields:
+        fields["anchor"] = vector(fields["anchor"])
+    return Constraint(**fields)
 
 
 def _body(given: Mapping[str, Any]) -> Body:

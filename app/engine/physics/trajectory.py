@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,15 @@ class Motion(Protocol):
 
     def acceleration(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Accelerations (T, N, 3) in m/s^2 at simulated times (T,) in s; collisions are instants and do not show."""
+        ...
+
+
+@runtime_checkable
+class Turning(Protocol):
+    """The motion of bodies that turn, beside `Motion`."""
+
+    def turned(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Angles (T, N) in rad, not wrapped, and rates (T, N) in rad/s about z at simulated times (T,) in s, any order."""
         ...
 
 
@@ -41,6 +50,7 @@ class Trajectory:
     closed_form : [{"what", "expected", "measured", "error", "unit", "source"}] where a textbook answer exists
     quantities : {name: float64 (N,)} of what stays constant for each body, such as `period` (s) and `frequency` (Hz); nan where undefined
     warnings : sentences for the user
+    angles : float64 (T, N), rad, of a solver whose bodies turn; None of others
     """
 
     body_ids: tuple[str, ...]
@@ -55,6 +65,7 @@ class Trajectory:
     closed_form: list[dict[str, Any]] = field(default_factory=list)
     quantities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    angles: NDArray[np.float64] | None = None
 
     def hash(self) -> str:
         """SHA-256, in hex, over the little-endian columns of the samples and events in a fixed order."""
@@ -62,7 +73,7 @@ class Trajectory:
         events = self.events
         columns = (
             self.times, self.positions, self.velocities, events.time, events.kind, events.body, events.other,
-            events.impulse, events.energy, events.speed, events.position, events.value,
+            events.impulse, events.energy, events.speed, events.position, events.value, *(() if self.angles is None else (self.angles,)),
         )  # fmt: skip
         for column in columns:
             kind = "<i8" if column.dtype.kind == "i" else "<f8"

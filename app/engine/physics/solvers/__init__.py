@@ -19,7 +19,7 @@ from app.engine.physics.events import KINDS, Events
 from app.engine.physics.scene import Scene
 from app.engine.physics.solvers import ballistic, kepler, nbody
 from app.engine.physics.solvers.solution import Progress, Solution, event_row, event_table
-from app.engine.physics.trajectory import Trajectory
+from app.engine.physics.trajectory import Trajectory, Turning
 
 EVENT_LIMIT = 300_000
 """Events that a run may have; it takes about a hundred bytes and, uncompiled, forty microseconds for each."""
@@ -127,6 +127,7 @@ def run(scene: Scene, progress: Callable[[float], None] | None = None, sample_hz
         closed_form=solution.closed_form,
         quantities=solution.quantities,
         warnings=warnings,
+        angles=solution.motion.turned(times)[0] if isinstance(solution.motion, Turning) else None,
     )
     report(1.0)
     return trajectory

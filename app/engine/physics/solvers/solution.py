@@ -66,8 +66,11 @@ def masses_of(scene: Scene) -> NDArray[np.float64]:
     return np.array([np.inf if body.static else body.mass for body in scene.bodies], dtype=np.float64)
 
 
-def check_keyframes(scene: Scene, usable: frozenset[str], solver: str) -> None:
-    """Refuse keyframes that a solver cannot follow: other parameters than `usable`, and ramps. Raises Unsupported or OutOfRange."""
+def check_keyframes(scene: Scene, usable: frozenset[str], solver: str, *, ramps: bool = False) -> None:
+    """Refuse keyframes that a solver cannot follow: other parameters than `usable`, and ramps unless it follows `ramps`.
+
+    Raises Unsupported or OutOfRange.
+    """
     for index, frame in enumerate(scene.keyframes):
         path = f"timeline.keyframes.{index}"
         if frame.parameter in HEARD_ONLY:
@@ -75,7 +78,7 @@ def check_keyframes(scene: Scene, usable: frozenset[str], solver: str) -> None:
         if frame.parameter not in usable:
             known = ", ".join(sorted(usable)) or "no parameter"
             raise Unsupported(f"The solver {solver!r} follows keyframes of {known}, not of {frame.parameter!r}.", f"{path}.parameter")
-        if frame.interpolation != "step":
+        if frame.interpolation != "step" and not ramps:
             raise Unsupported(
                 f"The solver {solver!r} follows step keyframes only: {frame.parameter!r} must not ramp.", f"{path}.interpolation"
             )
