@@ -1,5 +1,6 @@
 # make run     a server on http://127.0.0.1:$(PORT), from nothing but Python 3.11
 # make test    the suite on SQLite; what needs PostgreSQL or Redis runs on them where they answer
+# make test-all          the same with its slow tests, and every test of sockets on servers with threads too
 # make test-postgresql   the suite on PostgreSQL
 # make check   style and types        make fuzz    requests made from the API's description
 # make faults  kill -9 under load     make bench   speed                make clean   take the environment away
@@ -20,7 +21,7 @@ BIN = $(VENV)/bin
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: run test test-postgresql check fuzz faults bench clean
+.PHONY: run test test-all test-postgresql check fuzz faults bench clean
 
 run: $(RUNTIME)
 	$(BIN)/flask db upgrade
@@ -30,9 +31,12 @@ run: $(RUNTIME)
 test: $(DEVELOPMENT)
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(PYTEST)
 
+test-all: $(DEVELOPMENT)
+	$(BIN)/pytest -n $(JOBS) --dist loadscope -m '' $(PYTEST)
+
 # What the kind of database cannot change, and what chooses its databases itself, is not run twice.
 test-postgresql: $(DEVELOPMENT)
-	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n 2 --dist loadscope $(UNTOUCHED) $(PYTEST)
+	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n 2 --dist loadscope -m '' $(UNTOUCHED) $(PYTEST)
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .

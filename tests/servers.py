@@ -22,11 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
 import requests
 
 from tests.databases import COMPILED, ROOT, fresh_postgresql, inherited, made_ready
 
 KINDS = ("eventlet", "gthread")
+EACH_KIND = ("eventlet", pytest.param("gthread", marks=pytest.mark.slow))
+"""Parameters of tests that run on a server of each kind; `make test` alone tries the one that is deployed."""
 QUICK_PASSWORDS = {"PASSWORD_MEMORY_KIB": "64", "PASSWORD_PASSES": "1"}
 """Hashes that take no time: many people are registered."""
 _QUICK = {**QUICK_PASSWORDS, "NUMBA_CACHE_DIR": str(COMPILED), "POOL_SIZE": "4"}  # many servers share one PostgreSQL

@@ -92,6 +92,7 @@ def test_another_seed_plays_the_same_notes_on_other_strings(demo: Demo, here: di
     assert other["samples_hash"] != here["samples_hash"]
 
 
+@pytest.mark.slow
 def test_a_process_that_orders_its_sets_otherwise_gives_the_same_sound(demo: Demo, here: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, __file__, str(tmp_path / "there.wav")]
     environ = {**inherited(), "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"}
@@ -99,6 +100,7 @@ def test_a_process_that_orders_its_sets_otherwise_gives_the_same_sound(demo: Dem
     assert json.loads(done.stdout) == here
 
 
+@pytest.mark.slow
 def test_a_server_gives_the_same_sound_before_and_after_a_restart(demo: Demo, here: dict[str, str], compiled: None) -> None:
     """Its workers run compiled solvers; here they are plain."""
     for _ in ("before", "after"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from flask import Flask
 
 from tests.faults import undo_law
@@ -11,6 +12,7 @@ from tests.faults import undo_law
 SEQUENCES = int(os.environ.get("UNDO_LAW", "20"))
 
 
+@pytest.mark.slow
 def test_as_many_redos_as_undos_leave_the_document_as_it_was_and_nobody_s_later_value_is_touched(app: Flask) -> None:
     figures = undo_law.hold(app, sequences=SEQUENCES, histories=SEQUENCES // 2)
     assert figures["undos"] == figures["redos"] > SEQUENCES

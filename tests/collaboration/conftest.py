@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from tests.databases import on_postgresql_alone, postgresql_or_skip, redis_or_skip
-from tests.servers import KINDS, Server, start
+from tests.servers import EACH_KIND, Server, start
 from tests.sockets import Account
 
 _numbers = count(1)
@@ -48,7 +48,7 @@ def _pairs() -> Iterator[Callable[[str], tuple[Server, Server]]]:
         yield of
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EACH_KIND)
 def servers(request: pytest.FixtureRequest) -> tuple[Server, ...]:
     """What serves, of each kind: one process on SQLite; when the suite is run on PostgreSQL, two, with Redis between them."""
     if os.environ.get("TEST_DATABASE_URL"):
@@ -74,7 +74,7 @@ def account(servers: tuple[Server, ...]) -> Callable[[], Account]:
     return register
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EACH_KIND)
 def processes(request: pytest.FixtureRequest, _pairs: Callable[[str], tuple[Server, Server]]) -> tuple[Server, Server]:
     """Two processes of each kind, which share what processes share."""
     return _pairs(request.param)

@@ -12,14 +12,14 @@ import requests
 import sqlalchemy as sa
 
 from tests.databases import on_postgresql_alone, postgresql_or_skip
-from tests.servers import KINDS, start
+from tests.servers import EACH_KIND, start
 from tests.sockets import Account, eventually
 
 _GONE_SECONDS = 8
 """Far below the patience of thirteen seconds that gunicorn has, after which it kills."""
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "run.py"])
+@pytest.mark.parametrize("kind", [*EACH_KIND, "run.py"])
 def test_everybody_is_told_when_to_come_back_and_the_server_is_gone_soon(kind: str) -> None:
     with start(kind, LOG_LEVEL="warning", CONNECTIONS_PER_USER="100") as server:
         ada = Account(server.url, "ada")
@@ -37,7 +37,7 @@ def test_everybody_is_told_when_to_come_back_and_the_server_is_gone_soon(kind: s
         assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_an_edit_that_runs_is_finished_and_acknowledged_and_no_other_is_begun(kind: str) -> None:
     on_postgresql_alone()
     with postgresql_or_skip() as url, start(kind, url, LOG_LEVEL="warning") as server:

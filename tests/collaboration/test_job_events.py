@@ -13,7 +13,7 @@ import pytest
 from app.config import load
 from tests.collaboration.conftest import new_account
 from tests.rendering import Worker
-from tests.servers import KINDS, Server, start
+from tests.servers import EACH_KIND, Server, start
 from tests.sockets import Account, Peer, eventually
 
 LIMIT_SECONDS = 90
@@ -51,7 +51,7 @@ class House:
         return found
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def _house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
     home = tmp_path_factory.mktemp("house")
     with start(request.param, f"sqlite:///{home / 'house.db'}", data_dir=home, LOG_LEVEL="warning") as server:

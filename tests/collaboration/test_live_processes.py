@@ -18,7 +18,7 @@ from tests.collaboration.conftest import SECRET, new_account
 from tests.collaboration.test_live import Stage, continued, frames, moving, notes, places, streams
 from tests.databases import on_postgresql_alone, postgresql_or_skip, redis_or_skip
 from tests.rendering import Worker
-from tests.servers import KINDS, Server, start
+from tests.servers import EACH_KIND, Server, start
 from tests.sockets import Peer, eventually
 
 TAKEOVER_MS = 5000
@@ -110,7 +110,7 @@ def test_an_edit_made_through_another_process_changes_what_follows(processes: tu
         assert places(frame) == pytest.approx(expected(frame["t"]), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_another_process_takes_over_from_one_that_is_killed_and_goes_on_with_the_same_motion(kind: str) -> None:
     with two(kind) as (here, there, _):
         stage, other = Stage(new_account(here)), new_account(here)
@@ -160,7 +160,7 @@ def test_an_edit_made_while_nobody_computes_takes_effect_at_its_time() -> None:
                 assert places(frame) == pytest.approx(expected(frame["t"]), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_when_the_last_leaves_one_process_another_goes_on_and_when_all_have_left_the_stream_ends(kind: str) -> None:
     with two(kind) as (here, there, url):
         stage, other = Stage(new_account(here)), new_account(here)
@@ -178,7 +178,7 @@ def test_when_the_last_leaves_one_process_another_goes_on_and_when_all_have_left
         eventually(lambda: streams(url) == [])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_the_stream_goes_on_elsewhere_when_its_server_is_told_to_end(kind: str) -> None:
     with two(kind) as (here, there, _):
         stage, other = Stage(new_account(here)), new_account(here)

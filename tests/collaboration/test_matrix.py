@@ -78,7 +78,14 @@ def test_every_event_has_an_entry() -> None:
     assert set(ENTRIES) == {event.name for event in CLIENT}
 
 
-@pytest.fixture(scope="module", params=[f"{kind} {visibility}" for kind in KINDS for visibility in VISIBILITIES])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(f"{kind} {visibility}", marks=() if kind == "eventlet" else pytest.mark.slow)
+        for kind in KINDS
+        for visibility in VISIBILITIES
+    ],
+)
 def world(request: pytest.FixtureRequest, _servers: Callable[[str], Server]) -> World:
     kind, visibility = request.param.split()
     server = _servers(kind)

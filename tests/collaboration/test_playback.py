@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from app.collaboration.playback import LEAD_MS, position_at
 from tests.collaboration.conftest import new_account
 from tests.databases import on_postgresql_alone, postgresql_or_skip
-from tests.servers import KINDS, Server, start
+from tests.servers import EACH_KIND, Server, start
 from tests.sockets import Account, Peer, eventually
 
 MakeAccount = Callable[[], Account]
@@ -241,7 +241,7 @@ def test_nobody_commands_a_universe_they_have_not_joined(stage: Stage) -> None:
     assert stage.peer.ask("transport", universe_id=other, action="play")["error"]["code"] == "NOT_JOINED"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_an_editor_whose_role_has_ended_does_not_command_although_nobody_has_said_so_yet(database: str, kind: str, tmp_path: Path) -> None:
     """The row of the membership goes without a word in the log, so that the connection still has its old role in memory."""

@@ -197,6 +197,7 @@ def test_what_no_schema_allows_is_refused(two: Two, wrong: dict[str, Any]) -> No
     assert answer["error"]["code"] == "VALIDATION_ERROR"
 
 
+@pytest.mark.slow
 def test_everybody_is_told_everything_now_and_then(two: Two) -> None:
     full = eventually(lambda: [batch for batch in two.other.payloads("presence") if batch["full"]], FULL_SECONDS + 5)[0]
     assert _cids(full["users"]) == {two.ones["cid"], two.others["cid"]}

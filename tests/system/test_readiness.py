@@ -83,6 +83,7 @@ def test_a_missing_worker_degrades_it(ready: Flask, tmp_path: Path) -> None:
     assert_degraded(ready, "No worker is at work")
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_is_missed_and_then_forgotten(ready: Flask, tmp_path: Path) -> None:
     killed = tmp_path / "storage" / "workers" / "elsewhere-1"
     killed.parent.mkdir()
@@ -101,6 +102,7 @@ def assert_degraded(ready: Flask, because: str) -> None:
     assert because in next(check["message"] for check in answer.json["checks"] if check["state"] == "warn")
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_what_must_be_mended(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'patient.db'}"
     ill = flask(url, "doctor", DATA_DIR=str(tmp_path))
