@@ -187,8 +187,9 @@ class TableQuerySchema(BaseSchema):
 
 
 class TrajectoryQuerySchema(TableQuerySchema):
-    """Which part of a trajectory, in simulated seconds."""
+    """Which part of a trajectory, in simulated seconds, and how."""
 
+    format = fields.String(load_default="json", validate=validate.OneOf(("json", "csv", "npy", "svg")))
     from_ = fields.Float(data_key="from")
     to = fields.Float()
 
@@ -199,12 +200,16 @@ class TrajectoryQuerySchema(TableQuerySchema):
 
 
 class TrajectorySchema(ma.Schema):
-    """Where the bodies are: positions (m) and velocities (m/s) as [time][body][x, y, z], at simulated times (s)."""
+    """Where the bodies are: positions (m) and velocities (m/s) as [time][body][x, y, z], at simulated times (s).
+
+    Of bodies that turn also `angles` (rad) as [time][body].
+    """
 
     body_ids = fields.List(fields.String(), required=True)
     times = fields.List(fields.Float(), required=True)
     positions = fields.List(fields.List(fields.List(fields.Float())), required=True)
     velocities = fields.List(fields.List(fields.List(fields.Float())), required=True)
+    angles = fields.List(fields.List(fields.Float()))
 
 
 class RowsSchema(ma.Schema):

@@ -14,7 +14,7 @@ NOTE_COLUMNS = (
     "t_s", "duration_s", "hz", "midi", "cents_error", "velocity", "amplitude", "pan", "brightness", "voice_id",
     "mapping_id", "body_id", "quantity", "value", "unit",
 )  # fmt: skip
-TRAJECTORY_COLUMNS = ("time_s", "body_id", "x", "y", "z", "vx", "vy", "vz")
+TRAJECTORY_COLUMNS = ("time_s", "body_id", "x", "y", "z", "vx", "vy", "vz", "angle")
 
 
 def notes(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -22,13 +22,35 @@ def notes(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(lines(NOTE_COLUMNS, ([_cell(row, name) for name in NOTE_COLUMNS] for row in rows)))
 
 
-def trajectory(
-    times: NDArray[np.float64], ids: Sequence[str], positions: NDArray[np.float64], velocities: NDArray[np.float64]
-) -> Iterator[str]:
-    """A line for each time and body: place in m, velocity in m/s."""
-    places, speeds = positions.tolist(), velocities.tolist()
-    rows = ((time, body, *places[i][k], *speeds[i][k]) for i, time in enumerate(times.tolist()) for k, body in enumerate(ids))
-    return lines(TRAJECTORY_COLUMNS, rows)
+def between(columns: Mapping[str, NDArray[Any]], first: float, last: float) -> dict[str, NDArray[Any]]:
+    """The columns of a stored trajectory from one simulated time (s) to another, both included."""
+    chosen = (columns["times"] >= first) & (columns["times"] <= last)
+    return {name: column if name == "body_ids" else np.ascontiguousarray(column[chosen]) for name, column in columns.items()}
+
+
+def trajectory(columns: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """A line for each time and body: place in m, velocity in m/s, and of bodies that turn the angle in rad."""
+    times, ids = columns["times"].tolist(), columns["body_ids"].tolist()
+    angles = columns["angles"][:, :, None] if "angles" in columns else np.empty((*columns["positions"].shape[:2], 0))
+    states = np.concatenate((columns["positions"], columns["velocities"], angles), axis=2).tolist()
+    rows = ((time, body, *states[i][k]) for i, time in enumerate(times) for k, body in enumerate(ids))
+    return lines(TRAJECTORY_COLUMNS if "angles" in columns else TRAJECTORY_COLUMNS[:-1], rows)
+
+
+def npy(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """One structured array in NumPy's file format, a row for each time.
+
+    Fields: `time` (s), `position` (N, 3) in m, `velocity` (N, 3) in m/s, and of bodies that turn `angle` (N,) in rad; bodies in
+    scene order.
+    """
+    named = {"time": "times", "position": "positions", "velocity": "velocities", "angle": "angles"}
+    kept = {field: columns[name] for field, name in named.items() if name in columns}
+    rows = np.empty(len(columns["times"]), dtype=[(field, "<f8", column.shape[1:]) for field, column in kept.items()])
+    for field, column in kept.items():
+        rows[field] = column
+    buffer = io.BytesIO()
+    np.save(buffer, rows, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def lines(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:

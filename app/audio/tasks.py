@@ -155,7 +155,10 @@ def _keep_simulation(folder: Path, simulation_id: UUID, found: engine.Simulation
     folder.mkdir()
     path = found.trajectory
     ids = np.array(path.body_ids, dtype="U36")
-    np.savez_compressed(folder / TRAJECTORY, times=path.times, positions=path.positions, velocities=path.velocities, body_ids=ids)
+    columns: dict[str, Any] = {"times": path.times, "positions": path.positions, "velocities": path.velocities, "body_ids": ids}
+    if path.angles is not None:
+        columns["angles"] = path.angles
+    np.savez_compressed(folder / TRAJECTORY, **columns)
     (folder / EVENTS).write_bytes(orjson.dumps(found.events))
     values = {
         "trajectory_hash": found.trajectory_hash,

@@ -34,7 +34,7 @@ def test_a_render_by_command_has_the_hashes_of_the_server_s(ada: Studio, tmp_pat
 
 
 def test_a_simulation_by_command_has_the_hash_of_the_server_s(ada: Studio, tmp_path: Path) -> None:
-    found = ada.owner.post(f"/scenes/{ada.scene_id}/simulate", json={}).json["simulation"]
+    found = ada.owner.post(f"/scenes/{ada.scene_id}/simulate", json={}, headers={"Prefer": "wait=30"}).json["simulation"]
     events = ada.owner.get(f"/simulations/{found['id']}/events").json["items"]
     run = ada.app.test_cli_runner().invoke
     for name in ("events.csv", "events.json"):

@@ -6,16 +6,20 @@ import csv
 import io
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from flask import Flask
 
 from tests.audio.conftest import Studio
 
 G = 9.80665
+PATIENT = {"Prefer": "wait=30"}
 
 
 def test_a_small_simulation_ends_within_the_request(ada: Studio) -> None:
+    assert ada.owner.post(f"/scenes/{ada.scene_id}/simulate", json={"duration_s": 1}, headers=PATIENT).status_code == 201  # all is awake
     answer = ada.owner.post(f"/scenes/{ada.scene_id}/simulate", json={})
     assert answer.status_code == 201
     found = answer.json["simulation"]
@@ -35,7 +39,7 @@ def test_a_small_simulation_ends_within_the_request(ada: Studio) -> None:
 
 
 def test_a_trajectory_is_read_whole_or_in_part_and_as_a_table(ada: Studio) -> None:
-    found = ada.owner.post(f"/scenes/{ada.scene_id}/simulate", json={}).json["simulation"]
+    found = ada.owner.post(f"/scenes/{ada.scene_id}/simulate", json={}, headers=PATIENT).json["simulation"]
     path = f"/simulations/{found['id']}/trajectory"
     whole = ada.owner.get(path).json
     assert len(whole["times"]) == found["sample_count"] == len(whole["positions"])
@@ -49,17 +53,24 @@ def test_a_trajectory_is_read_whole_or_in_part_and_as_a_table(ada: Studio) -> No
     assert table[0] == ["time_s", "body_id", "x", "y", "z", "vx", "vy", "vz"]
     assert len(table) - 1 == 2 * len(part["times"])
     assert [float(number) for number in table[1][2:5]] == part["positions"][0][0]
-    for wrong in ("from=x", "from=nan", "from=2&to=1", "format=npy", "until=3"):
+    rows = np.load(io.BytesIO(ada.owner.get(f"{path}?format=npy&from=0.5&to=1").data), allow_pickle=False)
+    assert rows["time"].tolist() == part["times"]
+    assert rows["position"].tolist() == part["positions"] and rows["velocity"].tolist() == part["velocities"]
+    picture = ada.owner.get(f"{path}?format=svg")
+    assert picture.content_type.startswith("image/svg+xml")
+    titles = [title.text for title in ElementTree.fromstring(picture.data).iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[1:] == [body["name"] for body in ada.owner.get(f"/scenes/{ada.scene_id}/bodies").json["items"]]
+    for wrong in ("from=x", "from=nan", "from=2&to=1", "format=xls", "until=3"):
         assert ada.owner.get(f"{path}?{wrong}").status_code == 422, wrong
 
 
 def test_an_equal_run_is_found_again_and_another_is_made(ada: Studio) -> None:
     path = f"/scenes/{ada.scene_id}/simulate"
-    first = ada.owner.post(path, json={}).json["simulation"]
+    first = ada.owner.post(path, json={}, headers=PATIENT).json["simulation"]
     again = ada.owner.post(path, json={})
     assert (again.status_code, again.json["job"]) == (201, None)
     assert again.json["simulation"] == first
-    longer = ada.owner.post(path, json={"duration_s": 3}).json["simulation"]
+    longer = ada.owner.post(path, json={"duration_s": 3}, headers=PATIENT).json["simulation"]
     assert longer["id"] != first["id"]
     assert longer["trajectory_hash"] != first["trajectory_hash"]
     audio = ada.render()
@@ -68,7 +79,7 @@ def test_an_equal_run_is_found_again_and_another_is_made(ada: Studio) -> None:
 
 
 def test_notes_alone(ada: Studio) -> None:
-    answer = ada.owner.post(f"/scenes/{ada.scene_id}/score", json={})
+    answer = ada.owner.post(f"/scenes/{ada.scene_id}/score", json={}, headers=PATIENT)
     assert answer.status_code == 201
     score = answer.json["score"]
     path = f"/scores/{score['id']}"
@@ -91,7 +102,7 @@ def test_an_unfinished_run_has_nothing_to_show(idle: Studio) -> None:
 
 
 def test_a_private_universe_s_runs_are_its_members_alone(app: Flask, ada: Studio, person: Callable[[str], Any]) -> None:
-    found = ada.owner.post(f"/scenes/{ada.scene_id}/score", json={}).json["score"]
+    found = ada.owner.post(f"/scenes/{ada.scene_id}/score", json={}, headers=PATIENT).json["score"]
     grace = person("grace")
     for path in (f"/scores/{found['id']}", f"/scores/{found['id']}/notes", f"/simulations/{found['simulation_id']}/trajectory"):
         assert ada.owner.get(path).status_code == 200, path

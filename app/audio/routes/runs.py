@@ -24,6 +24,8 @@ from app.audio.schemas import (
     TrajectorySchema,
 )
 from app.auth.tokens import current_actor, guard
+from app.engine.physics.picture import svg
+from app.engine.physics.scene import Scene
 from app.schemas import Blueprint
 
 bp = Blueprint("simulations", __name__, description="Runs of scenes, and the scores written from them.")
@@ -74,17 +76,23 @@ def get_simulation(simulation_id: UUID) -> Response:
 @bp.arguments(TrajectoryQuerySchema, location="query")
 @bp.response(200, TrajectorySchema)
 @bp.alt_response(200, schema={"type": "string"}, content_type="text/csv", success=True)
+@bp.alt_response(200, schema={"type": "string", "format": "binary"}, content_type="application/octet-stream", success=True)
+@bp.alt_response(200, schema={"type": "string"}, content_type="image/svg+xml", success=True)
 @bp.alt_response(409, response="CONFLICT")
 def get_trajectory(query: dict[str, Any], simulation_id: UUID) -> Response:
-    """Where every body is at evenly spaced times; `format=csv` as a table."""
-    row = service.row_of(Simulation, current_actor(), simulation_id)
+    """Where every body is at evenly spaced times; `format` csv as a table, npy for NumPy, svg as a picture of the paths."""
+    row = service.row_of(Simulation, current_actor(), simulation_id, Simulation.snapshot)
     with np.load(service.file_of(Simulation, row, tasks.TRAJECTORY)) as stored:
-        times, ids = stored["times"], stored["body_ids"].tolist()
-        chosen = (times >= query.get("from_", -np.inf)) & (times <= query.get("to", np.inf))
-        times, positions, velocities = times[chosen], stored["positions"][chosen], stored["velocities"][chosen]
-    if query["format"] == "csv":
-        return _as_csv(tables.trajectory(times, ids, positions, velocities), f"{simulation_id}.csv")
-    found = {"body_ids": ids, "times": times, "positions": np.ascontiguousarray(positions), "velocities": np.ascontiguousarray(velocities)}
+        columns = tables.between({name: stored[name] for name in stored.files}, query.get("from_", -np.inf), query.get("to", np.inf))
+    match query["format"]:
+        case "csv":
+            return _attached(tables.trajectory(columns), "text/csv; charset=utf-8", f"{simulation_id}.csv")
+        case "npy":
+            return _attached(tables.npy(columns), "application/octet-stream", f"{simulation_id}.npy")
+        case "svg":
+            colors = {body["id"]: body["color"] for body in row.snapshot["bodies"] if "color" in body}
+            return _attached(svg(Scene.from_snapshot(row.snapshot), columns["positions"], colors), "image/svg+xml", f"{simulation_id}.svg")
+    found = {**columns, "body_ids": columns["body_ids"].tolist()}
     return Response(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json")
 
 
@@ -159,8 +167,8 @@ def _file(score_id: UUID, name: str, kind: str, extension: str) -> Response:
     return send(service.file_of(Score, row, name), kind=kind, name=file_name("score", extension), etag=f"{row.score_hash}{extension}")
 
 
-def _as_csv(text: Any, name: str) -> Response:
-    response = Response(text, content_type="text/csv; charset=utf-8")
+def _attached(content: Any, content_type: str, name: str) -> Response:
+    response = Response(content, content_type=content_type)
     response.headers.set("Content-Disposition", "attachment", filename=name)
     response.make_conditional(request)
     return response
