@@ -15,7 +15,7 @@ from app.schemas import ErrorSchema
 _PERSONAL = ("/api/auth/", "/api/users", "/api/jobs")
 """What belongs to one person: the others do not even see it, so nobody is forbidden it."""
 
-_MAKING = ("/api/universes", "/api/universes/from-reference")
+_MAKING = ("/api/universes", "/api/universes/from-reference", "/api/universes/from-template")
 """What anybody may do who has an account."""
 
 _FAMILIES = (400, 401, 403, 404, 405, 409, 410, 412, 413, 414, 415, 416, 422, 429, 503, 507)

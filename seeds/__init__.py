@@ -16,10 +16,9 @@ from app.auth import passwords
 from app.changes.intents import Intent
 from app.changes.service import create_universe
 from app.config import ConfigurationError
-from app.engine.reference import as_scene_content
 from app.extensions import db
-from app.physics_parameters.schemas import PhysicsParametersSchema
 from app.reference.service import subtree
+from app.reference.templates import of_system
 from app.unit_of_work import unit_of_work
 from app.universes.models import Universe
 from app.universes.schemas import UniverseSchema, seed_of
@@ -105,7 +104,6 @@ def _content(name: str) -> Mapping[str, Any]:
     path = _FOLDER / f"{name}.json"
     if path.exists():
         content: dict[str, Any] = orjson.loads(path.read_bytes())
-        return {**content, "physics": PhysicsParametersSchema(partial=True).load(content["physics"])}
-    content = as_scene_content(name)
-    shown = {"visibility": "public", "forkable": True, "tags": ["demo", "orbits"], "unit_system": "astro"}
-    return {**content, "universe": {"name": content["scene"]["name"], "description": content["scene"]["description"], **shown}}
+        return content
+    content = of_system(name)
+    return {**content, "universe": {**content["universe"], "visibility": "public", "forkable": True, "tags": ["demo", "orbits"]}}

@@ -70,7 +70,7 @@ EXCEPTIONS = (
     Rule("addresses that mail could reach", "", "^Must be an e-mail address", "text"),
     Rule("what a solver uses", "", "^The solver \\w+ does not use"),
     Rule("tags that differ in more than case", "/universes", "^Must not name a tag twice"),
-    Rule("systems in any spelling", "POST .*/from-reference", "^Must be one of "),
+    Rule("systems and templates in any spelling", "POST .*/from-(reference|template)", "^Must be one of "),
     Rule("an exact permutation", "POST .*/reorder", "^Must name each of the \\d+ scenes? exactly once"),
     Rule("one neighbour, and a move alone", _PARTS, "^(Give after_id or before_id, not both|A move changes nothing else)"),
     Rule("bounds with room between", _SETS, "^Must be above the minimum of"),

@@ -177,7 +177,10 @@ ENTRIES: dict[str, Entry] = {
     # reference
     "reference.list_systems": Entry(ANYBODY),
     "reference.get_system": Entry(ANYBODY),
+    "reference.list_templates": Entry(ANYBODY),
+    "reference.get_template": Entry(ANYBODY),
     "universes-from-reference.create_from_reference": Entry(SOMEBODY, body(system="TRAPPIST-1")),
+    "universes-from-reference.create_from_template": Entry(SOMEBODY, body(template="bouncing ball")),
     # simulations and scores
     "simulations.simulate": Entry(Action.PERFORM, body()),
     "simulations.write_score": Entry(Action.PERFORM, body()),

@@ -141,6 +141,7 @@ def test_text_that_is_no_utf_8_cannot_be_read_and_the_answer_says_where(
         ("POST", "/audio/generate", '{"scene_id": "00000000-0000-4000-8000-000000000000", "warp": 9}', "warp"),
         ("POST", "/scenes/{scene}/simulate", '{"warp": 9}', "warp"),
         ("POST", "/universes/from-reference", '{"system": "trappist_1", "warp": 9}', "warp"),
+        ("POST", "/universes/from-template", '{"template": "bouncing_ball", "warp": 9}', "warp"),
         ("PATCH", "/users/me", '{"warp": 9}', "warp"),
         ("PUT", "/users/me/settings", '{"warp": 9}', "warp"),
         ("GET", "/universes?warp=9", "", "warp"),

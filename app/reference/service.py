@@ -1,4 +1,4 @@
-"""Real systems: how they are told, and how they become universes."""
+"""Real systems and templates: how they are told, and how they become universes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from app.changes.intents import Intent, new_id
 from app.changes.order import spread
 from app.changes.service import Done, create_universe
 from app.database import dump_json
-from app.engine.reference import SYSTEMS, as_scene_content, system
+from app.engine.reference import SYSTEMS, system
 from app.errors import NotFound
+from app.physics_parameters.schemas import PhysicsParametersSchema
 from app.physics_parameters.service import complete
 from app.reference.schemas import canonical
+from app.reference.templates import TEMPLATES, of_system, template
 from app.scenes.copies import after_what_they_need
-from app.scenes.schemas import BodySchema, MappingSchema, SceneSchema, VoiceSchema
+from app.scenes.schemas import BodySchema, ConstraintSchema, MappingSchema, SceneSchema, VoiceSchema
 from app.schemas import BaseSchema
 from app.universes.schemas import UniverseSchema, seed_of
 
@@ -41,16 +43,50 @@ def described(name: str) -> Document:
 
 def create(name: str, title: str | None, head: Mapping[str, Any]) -> Done:
     """Make a universe of a system, with its physics and one scene, in one change. Raises EngineError for an unknown system."""
+    return _create(of_system(canonical(name)), title, head)
+
+
+def templates() -> list[Document]:
+    """Every template, without its bodies and sounds."""
+    return [_summary(name, template(name)) for name in TEMPLATES]
+
+
+def described_template(name: str) -> Document:
+    """A template with all that a universe made of it holds. Raises NotFound."""
+    if canonical(name) not in TEMPLATES:
+        raise NotFound(f"There is no such template; there are {', '.join(TEMPLATES)}.")
+    content = template(canonical(name))
+    parts = {part: content.get(part, []) for part in ("bodies", "constraints", "voices", "mappings")}
+    return {**_summary(canonical(name), content), "physics": content["physics"], "scene": content["scene"], **parts}
+
+
+def create_from_template(name: str, title: str | None, head: Mapping[str, Any]) -> Done:
+    """Make a universe of a template, as one change."""
+    return _create(template(canonical(name)), title, head)
+
+
+def _summary(name: str, content: Document) -> Document:
+    universe, scene = content["universe"], content["scene"]
+    return {
+        "name": name,
+        "title": universe["name"],
+        "description": universe["description"],
+        "tags": universe["tags"],
+        "solver": scene["solver"],
+        "duration_s": scene["duration_s"],
+    }
+
+
+def _create(content: Document, title: str | None, head: Mapping[str, Any]) -> Done:
     universe_id = new_id(head["actor"], head["op_id"])
-    content = as_scene_content(canonical(name))
-    own = UniverseSchema().load({"name": title or content["scene"]["name"], "description": content["scene"]["description"]})
+    universe = {**content["universe"], "name": title or content["universe"]["name"]}
     return create_universe(
         Intent(
             op="create",
             collection="universe",
             universe_id=universe_id,
             entity_id=universe_id,
-            fields={**own, "unit_system": "astro", "seed": seed_of(universe_id)},
+            fields={**UniverseSchema().load(universe), "seed": seed_of(universe_id)},
             subtree=subtree(universe_id, content),
             **{**head, "if_match": None},
         )
@@ -60,14 +96,17 @@ def create(name: str, title: str | None, head: Mapping[str, Any]) -> Done:
 def subtree(universe_id: UUID, content: Mapping[str, Any]) -> dict[str, list[Document]]:
     """The documents of a universe that holds one scene; ids follow from its own.
 
-    `content` is {"scene", "physics", "bodies"} and may have "voices" and "mappings", in the shapes of the API. Bodies name
-    their parent in `parent_name`, mappings their voice in `voice_name`; names are different.
+    `content` is {"scene", "physics", "bodies"} and may have "constraints", "voices" and "mappings", in the shapes of the API. Orbits name
+    their parent in `parent_name`, constraints their bodies in `body_name` and `other_body_name`, mappings their voice in `voice_name`;
+    names are different.
     """
     scene_id = uuid5(universe_id, "scene")
-    parameters = complete({"description": "", "custom": {}, **content["physics"]}, of_scene=False)
+    physics = PhysicsParametersSchema(partial=True).load(content["physics"])
+    parameters = complete({"description": "", "custom": {}, **physics}, of_scene=False)
     scene = SceneSchema().load(content["scene"])
     held = {
         "bodies": _bodies(scene_id, content["bodies"]),
+        "constraints": [_constraint(scene_id, one, key) for one, key in _in_order(content.get("constraints", []))],
         "voices": [_part(scene_id, VoiceSchema, voice, key) for voice, key in _in_order(content.get("voices", []))],
         "mappings": [_mapping(scene_id, mapping, key) for mapping, key in _in_order(content.get("mappings", []))],
     }
@@ -97,6 +136,14 @@ def _with_parent(scene_id: UUID, body: Document) -> Document:
     return {**body, "orbit": {**orbit, "parent_body_id": parent_id}}
 
 
+def _constraint(scene_id: UUID, constraint: Document, key: str) -> Document:
+    given = dict(constraint)
+    for name in ("body", "other_body"):
+        if f"{name}_name" in given:
+            given[f"{name}_id"] = _id(scene_id, given.pop(f"{name}_name"))
+    return {**_part(scene_id, ConstraintSchema, given, key), "id": str(uuid5(scene_id, f"constraint {key}"))}
+
+
 def _mapping(scene_id: UUID, mapping: Document, key: str) -> Document:
     given = dict(mapping)
     voice_id = _id(scene_id, given.pop("voice_name"))
@@ -104,7 +151,7 @@ def _mapping(scene_id: UUID, mapping: Document, key: str) -> Document:
 
 
 def _part(scene_id: UUID, schema: type[BaseSchema], given: Document, key: str) -> Document:
-    """The document of a body, voice or mapping, as plain JSON."""
+    """The document of a part of a scene, as plain JSON."""
     loaded: Document = orjson.loads(dump_json(schema().load(given)))
     return {**loaded, "id": _id(scene_id, given.get("name", "")), "scene_id": str(scene_id), "order_key": key}
 
