@@ -15,6 +15,13 @@ from typing import Any
 
 from app.engine.errors import OutOfRange, WrongDimension
 
+ASTRONOMICAL = {"m": "au", "kg": "M_sun", "s": "d", "m/s": "km/s", "m/s^2": "mm/s^2", "rad": "deg", "rad/s": "deg/d"}
+"""How people in universes of the unit system `astro` like to read SI units; units that are not here stay."""
+
+_MASSES = {"M_sun": 1.3271244e20, "M_earth": 3.986004e14, "M_jup": 1.2668653e17}
+_RADII = {"R_sun": 6.957e8, "R_earth": 6.3781e6, "R_jup": 7.1492e7}
+_G = 6.67430e-11
+
 _UNIT_TEXT = re.compile(r"(?:1/)?[A-Za-zµμ°ΩÅ%][A-Za-z0-9µμ°ΩÅ²³⁻¹·*/^ ()_%-]{0,39}")
 _LARGE_EXPONENT = re.compile(r"(\^|\*\*)\s*\(?\s*-?\s*\d{2,}")
 
@@ -67,6 +74,7 @@ class Quantity:
             "name": self.name,
             "symbol": self.symbol,
             "unit": self.unit,
+            "display": {"si": _shown(self.unit, self.unit), "astro": _shown(self.unit, ASTRONOMICAL.get(self.unit, self.unit))},
             "dimension": dimension_of(self.unit),
             "minimum": self.minimum,
             "maximum": self.maximum,
@@ -78,11 +86,17 @@ class Quantity:
         }
 
 
+def _shown(unit: str, as_unit: str) -> dict[str, Any]:
+    """A unit to show values in, and what a value in `unit` is multiplied by for it."""
+    return {"unit": as_unit, "factor": convert(1.0, unit, as_unit)}
+
+
 def convert(value: float, unit: str, to: str, field: str = "") -> float:
     """`value` in `unit`, expressed in the unit `to`.
 
     Raises WrongDimension for an unknown unit, one of another dimension, or one too large to reckon with. Units are those of the
-    pint registry.
+    pint registry, with M_sun, M_earth, M_jup (kg), R_sun, R_earth and R_jup (m): the nominal values of IAU 2015 resolution B3, masses
+    by the constant of gravitation of CODATA 2022.
     """
     registry, target = _registry(), _unit(to)
     try:
@@ -111,7 +125,12 @@ def _dimension_text(unit: str) -> str:
 def _registry() -> Any:
     import pint  # noqa: PLC0415  it takes a third of a second, and most requests give bare numbers
 
-    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    for name, parameter in _MASSES.items():
+        registry.define(f"{name} = {parameter / _G!r} kilogram")
+    for name, radius in _RADII.items():
+        registry.define(f"{name} = {radius!r} meter")
+    return registry
 
 
 @functools.lru_cache(maxsize=1)
