@@ -27,7 +27,6 @@ from app.engine.music.triggers import TRACK_RATE
 from app.engine.physics import solvers
 from app.engine.physics.scene import Body, Scene, inputs_hash
 from app.engine.physics.solvers import ballistic, kepler, nbody
-from app.engine.physics.solvers.nbody_motion import SteppedMotion
 from app.engine.physics.trajectory import Motion, Trajectory
 
 Snapshot = Mapping[str, Any]
@@ -226,11 +225,7 @@ def begun(scene: Scene, beginning: Beginning) -> Scene:
 def store(run: Run, folder: Path) -> None:
     """Keep a run as files in an empty folder, for another process."""
     folder.mkdir()
-    if isinstance(run.motion, ballistic.FreeFlight):
-        np.save(folder / "segments.npy", run.motion.segments)
-        np.save(folder / "first.npy", run.motion.first)
-    elif isinstance(run.motion, SteppedMotion):
-        np.savez(folder / "steps.npz", states=run.motion.states, step=run.motion.step, end=run.motion.end)
+    np.savez(folder / "motion.npz", **run.motion.columns())
     np.save(folder / "times.npy", np.stack([run.onset, run.until]))
     columns: dict[str, Any] = {f"{note}.{name}": column for note, track in run.tracks.items() for name, column in track.items()}
     np.savez(folder / "tracks.npz", **columns)
@@ -247,14 +242,8 @@ def restore(folder: Path, snapshot: Snapshot, beginning: Beginning | None) -> Ru
     """The run that another process has kept."""
     whole = Scene.from_snapshot(snapshot)
     scene = whole if beginning is None else begun(whole, beginning)
-    motion: Motion
-    if scene.solver == kepler.NAME:
-        motion = kepler.motion_of(scene, kepler.ellipses(scene))
-    elif scene.solver == nbody.NAME:
-        with np.load(folder / "steps.npz") as steps:
-            motion = SteppedMotion(steps["states"], float(steps["step"]), float(steps["end"]))
-    else:
-        motion = ballistic.FreeFlight(np.load(folder / "segments.npy"), np.load(folder / "first.npy"))
+    with np.load(folder / "motion.npz") as columns:
+        motion = solvers.solver_of(scene).restored(scene, columns)
     told = orjson.loads((folder / "notes.json").read_bytes())
     onset, until = np.load(folder / "times.npy")
     tracks: dict[int, dict[str, Floats]] = {note: {} for note in told["held"]}

@@ -23,6 +23,10 @@ class Motion(Protocol):
         """Accelerations (T, N, 3) in m/s^2 at simulated times (T,) in s; collisions are instants and do not show."""
         ...
 
+    def columns(self) -> dict[str, Any]:
+        """Arrays from which the solver restores the motion for its scene; none where it follows from the scene alone."""
+        ...
+
 
 @runtime_checkable
 class Turning(Protocol):

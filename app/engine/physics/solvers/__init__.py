@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from app.engine.physics.events import KINDS, Events
 from app.engine.physics.scene import Scene
 from app.engine.physics.solvers import ballistic, kepler, nbody
 from app.engine.physics.solvers.solution import Progress, Solution, event_row, event_table
-from app.engine.physics.trajectory import Trajectory, Turning
+from app.engine.physics.trajectory import Motion, Trajectory, Turning
 
 EVENT_LIMIT = 300_000
 """Events that a run may have; it takes about a hundred bytes and, uncompiled, forty microseconds for each."""
@@ -46,6 +46,9 @@ class Solver(Protocol):
 
     def solve(self, scene: Scene, progress: Progress, limit: int) -> Solution:
         """Run the scene to its end. Raises TooExpensive past `limit` events, and whatever `progress` raises."""
+
+    def restored(self, scene: Scene, columns: Mapping[str, NDArray[Any]]) -> Motion:
+        """The motion of a run of the scene, from what its `columns()` gave."""
 
 
 def _roll(*modules: ModuleType) -> Mapping[str, Solver]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -189,6 +189,10 @@ class FreeFlight:
         order = np.argsort(segments[:, 0], kind="stable")
         return cls(segments[order], np.searchsorted(segments[order, 0], np.arange(bodies + 1)))
 
+    def columns(self) -> dict[str, Any]:
+        """All that it is made of."""
+        return {"segments": self.segments, "first": self.first}
+
     def at(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions and velocities, (T, N, 3), at simulated times (T,)."""
         positions, velocities, _ = self._evaluate(np.asarray(times, dtype=np.float64))
@@ -244,6 +248,11 @@ def _phi(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float6
         series = 1.0 - np.minimum(z, 1.0) / n * series
     pull = np.where(z > 1, (safe + np.expm1(-safe)) / (safe * safe), 0.5 * series)
     return path, pull, np.exp(-z)
+
+
+def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> FreeFlight:
+    """The motion of a run of the scene, from what its `columns()` gave."""
+    return FreeFlight(columns["segments"], columns["first"])
 
 
 def solve(scene: Scene, progress: Progress, limit: int) -> Solution:

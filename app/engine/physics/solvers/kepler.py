@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -270,6 +271,10 @@ class OrbitalMotion:
     places: Array
     order: tuple[Ellipse, ...]
 
+    def columns(self) -> dict[str, Any]:
+        """Nothing: the motion follows from the scene."""
+        return {}
+
     def at(self, times: Array) -> tuple[Array, Array]:
         """Positions (m) and velocities (m/s), (T, N, 3), at simulated times (T,)."""
         times = np.asarray(times, dtype=np.float64)
@@ -302,6 +307,11 @@ def motion_of(scene: Scene, orbits: list[Ellipse]) -> OrbitalMotion:
         placed |= {orbit.index for orbit in ready}
         waiting = [orbit for orbit in waiting if orbit.index not in placed]
     return OrbitalMotion(places, tuple(order))
+
+
+def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> OrbitalMotion:
+    """The motion of a run of the scene, which its orbits say alone."""
+    return motion_of(scene, ellipses(scene))
 
 
 def solve(scene: Scene, progress: Progress, limit: int) -> Solution:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -274,6 +274,11 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
         quantities=_quantities(scene, orbits),
         warnings=_warnings(scene, motion, fastest, ended=whole < steps),
     )
+
+
+def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> SteppedMotion:
+    """The motion of a run of the scene, from what its `columns()` gave."""
+    return SteppedMotion.of_columns(columns)
 
 
 def _integrate(scene: Scene, steps: int, step: float, progress: Progress) -> tuple[Array, float]:

@@ -7,7 +7,9 @@ derivative, off by (h w)^4 / 1,920: 1.3e-7.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,15 @@ class SteppedMotion:
     states: Array
     step: float
     end: float
+
+    def columns(self) -> dict[str, Any]:
+        """All that it is made of."""
+        return {"states": self.states, "step": self.step, "end": self.end}
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, NDArray[Any]]) -> SteppedMotion:
+        """The motion that gave `columns`."""
+        return cls(columns["states"], float(columns["step"]), float(columns["end"]))
 
     def at(self, times: Array) -> tuple[Array, Array]:
         """Positions (m) and velocities (m/s), (T, N, 3), at simulated times (T,)."""
