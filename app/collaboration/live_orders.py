@@ -35,7 +35,7 @@ class Order:
 
 def document(beginning: Beginning | None) -> dict[str, Any] | None:
     """A beginning as JSON."""
-    return None if beginning is None else {"start_s": beginning.start_s, "state": dict(beginning.state)}
+    return None if beginning is None else {"start_s": beginning.start_s, "state": dict(beginning.state), "broken": list(beginning.broken)}
 
 
 def place(root: Path, order: Order) -> UUID:

@@ -1,7 +1,7 @@
 """A scene as it plays: runs that begin at any moment, from the state in which an edit found the bodies.
 
 A run is read frame by frame and note by note. The one from a scene's own beginning gives what `perform` gives; one that an
-edit began goes on from the positions and velocities of that moment (`ballistic`, `nbody`) or from the anomalies reached (`kepler`),
+edit began goes on from the places, velocities and angles of that moment or, with `kepler`, from the anomalies reached,
 under the scene as it is after the edit. Bounds of mappings that come from data are those of a run from the beginning, given
 beside: a run that is still being played has no data to take them from.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from app.engine.music.mapping import build_score
 from app.engine.music.score import Score
 from app.engine.music.triggers import TRACK_RATE
 from app.engine.physics import solvers
+from app.engine.physics.constraints import resolved
+from app.engine.physics.events import KINDS, Events
 from app.engine.physics.scene import Body, Scene, inputs_hash
 from app.engine.physics.solvers import ballistic, kepler, nbody
-from app.engine.physics.trajectory import Motion, Trajectory
+from app.engine.physics.trajectory import Motion, Trajectory, Turning
 
 Snapshot = Mapping[str, Any]
 Progress = Callable[[float], None]
@@ -44,12 +46,14 @@ _TRACK_COLUMNS = ("hz", "gain_db", "pan")
 class Beginning:
     """Where a run begins that an edit began: `start_s` of the scene, and by body id what the body brings along.
 
-    Of a body of `ballistic` or `nbody` that is {"position": [x, y, z], "velocity": [x, y, z]} in m and m/s, of one of `kepler`
-    {"mean_anomaly": rad}. A body without an entry begins as the scene says.
+    Of a body that is {"position": [x, y, z], "velocity": [x, y, z]} in m and m/s, with "angle" (rad) and "angular_velocity" (rad/s) where
+    bodies turn; of one of `kepler` {"mean_anomaly": rad}. A body without an entry begins as the scene says. `broken` are the ids of the
+    constraints that have given way before.
     """
 
     start_s: float
     state: Mapping[str, Mapping[str, Any]]
+    broken: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Run:
     notes : JSON of each note, as a score's but for its track; its `t_s` is of the scene
     ids : a name for each note made from all that it is: the same note has it in every run
     tracks : by note, its columns, `TRACK_RATE` values per second from its onset; notes that are held have one, if an empty one
+    breaks : (score second of the scene, id of the constraint) of each that gives way, in order
     error : why it is silent, when its notes could not be made
     """
 
@@ -77,6 +82,7 @@ class Run:
     notes: tuple[bytes, ...] = ()
     ids: tuple[str, ...] = ()
     tracks: Mapping[int, Mapping[str, Floats]] = field(default_factory=dict)
+    breaks: tuple[tuple[float, str], ...] = ()
     error: EngineError | None = None
 
     @property
@@ -173,7 +179,8 @@ def carried(run: Run, before: Snapshot, after: Snapshot, at_s: float) -> Beginni
     both = [identity for identity in given if identity in known and identity in old]
     reached = _anomalies(run, at_s) if after["solver"] == kepler.NAME else _states(run, at_s)
     state = {identity: _kept(reached[identity], known[identity], given[identity]) for identity in both if identity in reached}
-    return Beginning(at_s, {identity: entry for identity, entry in state.items() if entry})
+    broken = [identity for time_s, identity in run.breaks if time_s <= at_s]
+    return Beginning(at_s, {identity: entry for identity, entry in state.items() if entry}, broken)
 
 
 def perform(
@@ -211,12 +218,14 @@ def perform(
 
 
 def begun(scene: Scene, beginning: Beginning) -> Scene:
-    """A scene from a beginning on: bodies in their state, times counted from there."""
+    """A scene from a beginning on: bodies in their state, times counted from there, constraints as long as they were at its start."""
     start = beginning.start_s
+    whole = tuple(one for one in resolved(scene) if one.id not in beginning.broken)
     return dataclasses.replace(
         scene,
         duration_s=scene.duration_s - start,
         bodies=tuple(_in_state(body, beginning.state.get(body.id, {})) for body in scene.bodies),
+        constraints=whole,
         keyframes=tuple(dataclasses.replace(frame, time_s=frame.time_s - start) for frame in scene.keyframes),
         markers=tuple(dataclasses.replace(marker, time_s=marker.time_s - start) for marker in scene.markers if marker.time_s >= start),
     )
@@ -233,6 +242,7 @@ def store(run: Run, folder: Path) -> None:
         "ids": run.ids,
         "held": sorted(run.tracks),
         "notes": [orjson.Fragment(note) for note in run.notes],
+        "breaks": run.breaks,
         "error": [run.error.message, run.error.field] if run.error else None,
     }
     (folder / "notes.json").write_bytes(orjson.dumps(told))
@@ -261,16 +271,22 @@ def restore(folder: Path, snapshot: Snapshot, beginning: Beginning | None) -> Ru
         notes=tuple(orjson.dumps(note) for note in told["notes"]),
         ids=tuple(told["ids"]),
         tracks=tracks,
+        breaks=tuple((time_s, identity) for time_s, identity in told["breaks"]),
         error=EngineError(*told["error"]) if told["error"] else None,
     )
 
 
 def _run(scene: Scene, trajectory: Trajectory, start_s: float, end_s: float, bounds: tuple[Scene, Trajectory] | None) -> Run:
-    run = Run(scene=scene, start_s=start_s, end_s=end_s, motion=trajectory.motion)
+    run = Run(scene=scene, start_s=start_s, end_s=end_s, motion=trajectory.motion, breaks=_breaks(scene, trajectory.events, start_s))
     try:
         return _with_notes(run, build_score(scene, trajectory, bounds=bounds, origin_s=start_s))
     except EngineError as error:
         return dataclasses.replace(run, error=error)
+
+
+def _breaks(scene: Scene, events: Events, start_s: float) -> tuple[tuple[float, str], ...]:
+    rows = np.flatnonzero(events.kind == KINDS.index("break")).tolist()
+    return tuple((start_s + float(events.time[i]) / scene.physics.time_scale, scene.constraints[int(events.value[i])].id) for i in rows)
 
 
 def _with_notes(run: Run, score: Score) -> Run:
@@ -311,16 +327,22 @@ def _physical(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _key(snapshot: Snapshot, beginning: Beginning | None) -> str:
-    return inputs_hash({**_physical(snapshot), "beginning": [beginning.start_s, beginning.state] if beginning else None})
+    return inputs_hash({**_physical(snapshot), "beginning": [beginning.start_s, beginning.state, beginning.broken] if beginning else None})
 
 
 def _states(run: Run, at_s: float) -> dict[str, dict[str, Any]]:
-    """Place and speed of every body at a time, within the bounds that the run kept to the last bit."""
-    places, speeds = run.motion.at(run.simulated(np.array([at_s])))
-    found = {}
+    """Place and speed of every body at a time, within the bounds that the run kept to the last bit, and its turning."""
+    times = run.simulated(np.array([at_s]))
+    places, speeds = run.motion.at(times)
+    found: dict[str, dict[str, Any]] = {}
     for body, place, speed in zip(run.scene.bodies, places[0].tolist(), speeds[0].tolist(), strict=True):
         if not body.static:
             found[body.id] = {"position": _inside(place, body, run.scene), "velocity": speed}
+    if isinstance(run.motion, Turning):
+        angles, rates = run.motion.turned(times)
+        for body, angle, rate in zip(run.scene.bodies, angles[0].tolist(), rates[0].tolist(), strict=True):
+            if not body.static:
+                found[body.id] |= {"angle": angle, "angular_velocity": rate}
     return found
 
 
@@ -349,10 +371,13 @@ def _kept(reached: Mapping[str, Any], before: Body, after: Body) -> dict[str, An
         return dict(reached) if unset else {}
     if before.orbit != after.orbit:
         return {}
-    kept = {}
+    kept: dict[str, Any] = {}
     for name in ("position", "velocity"):
         old, new = getattr(before, name), getattr(after, name)
         kept[name] = [now if x == y else y for now, x, y in zip(reached[name], old, new, strict=True)]
+    for name in ("angle", "angular_velocity"):
+        if name in reached:
+            kept[name] = reached[name] if getattr(before, name) == getattr(after, name) else getattr(after, name)
     return kept
 
 
@@ -361,5 +386,6 @@ def _in_state(body: Body, state: Mapping[str, Any]) -> Body:
         return dataclasses.replace(body, orbit=dataclasses.replace(body.orbit, mean_anomaly=state["mean_anomaly"]))
     if "position" in state and not body.static:
         orbit = body.orbit and dataclasses.replace(body.orbit, semi_major_axis=None, period=None)
-        return dataclasses.replace(body, position=tuple(state["position"]), velocity=tuple(state["velocity"]), orbit=orbit)
+        turning = {name: state[name] for name in ("angle", "angular_velocity") if name in state}
+        return dataclasses.replace(body, position=tuple(state["position"]), velocity=tuple(state["velocity"]), orbit=orbit, **turning)
     return body
