@@ -85,18 +85,32 @@ MATERIAL = _by_name(
         0,
         1,
         None,
-        "Damping ratio of the first mode.",
-        _SOUNDING,
+        "Damping ratio of every mode, below 1 where something is to ring: half the loss factor of the material.",
+        "Cremer, Heckl & Petersson, Structure-Borne Sound",
     ),
 )
 
 RESONATOR = _by_name(
-    Quantity("length", "L", "m", 0, 1000, None, "Length of a string, bar, plate or pipe.", _OURS, above=True),
-    Quantity("width", "w", "m", 0, 1000, None, "Width of a bar or plate.", _OURS, above=True),
+    Quantity(
+        "length", "L", "m", 0, 1000, None, "Length of a string, bar or pipe, or of a rectangular membrane or plate.", _OURS, above=True
+    ),
+    Quantity("width", "w", "m", 0, 1000, None, "Width of a bar, or of a rectangular membrane or plate.", _OURS, above=True),
     Quantity("thickness", "h", "m", 0, 100, None, "Thickness of a bar, membrane or plate.", _OURS, above=True),
-    Quantity("radius", "r", "m", 0, 1000, None, "Radius of a string, membrane or pipe.", _OURS, above=True),
-    Quantity("tension", "T", "N", 0, 1e6, None, "Tension of a string.", _OURS, above=True),
-    Quantity("linear_density", "mu", "kg/m", 0, 100, None, "Mass of a string per length.", _OURS, above=True),
+    Quantity("radius", "r", "m", 0, 1000, None, "Radius of a string (its core), a pipe, or a round membrane or plate.", _OURS, above=True),
+    Quantity(
+        "tension",
+        "T",
+        "N",
+        0,
+        1e6,
+        None,
+        "Tension of a string; of a membrane the pull on its whole rim, so that each metre of the rim bears tension / rim (N/m).",
+        _OURS,
+        above=True,
+    ),
+    Quantity(
+        "linear_density", "mu", "kg/m", 0, 100, None, "Mass of a string per length; null takes radius and density.", _OURS, above=True
+    ),
 )
 
 CONSTRAINT = _by_name(

@@ -18,6 +18,7 @@ from app.engine.audio.instruments import INSTRUMENTS, Instrument
 from app.engine.catalogue import BODY, CATALOGUE, CONSTRAINT, PHYSICS
 from app.engine.music.rules import CURVES, DOMAINS, EVENTS, WITH
 from app.engine.physics.presets import MATERIALS
+from app.engine.physics.resonators import BOUNDARIES, DIMENSIONS
 from app.engine.physics.solvers import SOLVERS
 from app.engine.quantity import Quantity
 from app.scenes.fields import OneOf, Variant, name_field
@@ -28,20 +29,6 @@ from app.universes.schemas import Entire, HarmonyOverrideSchema
 COLOR = r"^#[0-9a-fA-F]{6}(?!\n)$"
 VERTICES = (3, 32)
 SHAPE_SIZES = {"point": (), "circle": ("radius",), "box": ("width", "height"), "polygon": ("vertices",)}
-BOUNDARIES = {
-    "string": ("supported", "clamped"),
-    "bar": ("free", "clamped", "supported"),
-    "membrane": ("clamped",),
-    "plate": ("free", "clamped", "supported"),
-    "pipe": ("open", "stopped"),
-}
-DIMENSIONS = {
-    "string": ("length", "radius", "tension", "linear_density"),
-    "bar": ("length", "width", "thickness"),
-    "membrane": ("radius", "thickness", "tension"),
-    "plate": ("length", "width", "thickness"),
-    "pipe": ("length", "radius"),
-}
 KEYFRAMED = tuple(name for name in PHYSICS if name != "timestep")
 _OURS = "chosen for this service"
 _MOMENT = Quantity("time_s", "t", "s", 0, 600, None, "A moment of the scene, in score seconds.", _OURS)

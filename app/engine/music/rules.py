@@ -38,7 +38,7 @@ CIRCULAR = 1e-6
 """Below this eccentricity the periapsis is not defined."""
 
 _OF_ORBITS = ("transit", "conjunction", "apsis")
-EVENTS_OF_SOLVER = {"ballistic": ("collision",), "kepler": _OF_ORBITS, "nbody": _OF_ORBITS}
+EVENTS_OF_SOLVER = {"ballistic": ("collision",), "kepler": _OF_ORBITS, "nbody": _OF_ORBITS, "resonator": ("collision",)}
 """Events that a solver itself makes; zero_crossing, threshold and marker come from the motion and the timeline of any."""
 
 _FILTERS = {"collision": ("min_impulse", "with"), "zero_crossing": ("quantity",), "threshold": ("quantity", "level")}
@@ -325,6 +325,8 @@ def _check_meaning(rule: Rule, scene: Scene) -> None:
         raise Unsupported(
             f"The bodies of the solver ballistic have no {quantity}; the solvers kepler and nbody give it.", "source.quantity"
         )
+    if quantity == "angle" and scene.solver == "resonator":
+        raise Unsupported("The bodies of the solver resonator have no angle; the solvers kepler and nbody give it.", "source.quantity")
     if rule.target == "rate" and rule.trigger != "continuous":
         raise EngineError("A rate needs a continuous trigger: it is what strikes the notes.", "target")
     if rule.trigger == "apsis":
