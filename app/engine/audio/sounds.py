@@ -23,6 +23,7 @@ HEADROOM = 10 ** (-15 / 20)
 """Peak of the loudest note alone: room for four such notes at once, whatever their phases, before the limiter acts."""
 
 _LONG_S = 10.0
+_SIXTY_DB = 3 * math.log(10)
 
 
 @dataclass(frozen=True)
@@ -127,27 +128,39 @@ def sounds(score: Score, sample_rate: int, duration_s: float, seed: int) -> list
     Raises EngineError when a voice or a pitch is not playable, or too high for the sample rate.
     """
     heard = parts(score)
+    modes = {body: _modes(given) for body, given in score.modes.items()}
     found = [
-        _sound(note, heard[note.voice_id], sample_rate, duration_s, (seed, index))
+        _sound(note, heard[note.voice_id], sample_rate, duration_s, (seed, index), modes.get(note.provenance.get("body_id", "")))
         for index, note in enumerate(score.notes)
         if note.voice_id in heard and note.t_s < duration_s
     ]
     return sorted(found, key=lambda sound: sound.start)
 
 
-def _sound(note: Note, part: Part, sample_rate: int, duration_s: float, seeds: tuple[int, ...]) -> Sound:
+def _modes(given: Mapping[str, Any]) -> Partials:
+    """The modes of a body in a score; one without decay rings for ever."""
+    ratio, amplitude, decay = (np.asarray(given[name], dtype=np.float64) for name in ("ratio", "amplitude", "decay"))
+    lasting = np.full(len(decay), np.inf)
+    np.divide(_SIXTY_DB, decay, out=lasting, where=decay > 0.0)
+    return Partials(ratio=ratio, amplitude=amplitude, t60=lasting)
+
+
+def _sound(note: Note, part: Part, sample_rate: int, duration_s: float, seeds: tuple[int, ...], modes: Partials | None = None) -> Sound:
     _check_pitch(note, part, sample_rate)
     parameters = dict(part.parameters)
     if note.brightness is not None and "brightness" in parameters:
         parameters["brightness"] = min(1.0, max(0.0, note.brightness))
     gate_s = min(note.duration_s, duration_s - note.t_s) if note.track else note.duration_s
     gate = max(1, round(gate_s * sample_rate))
-    ring = ring_s(part.instrument.partials(Tone(note.hz, gate, sample_rate, parameters, seeds)))
+    try:
+        ring = ring_s(part.instrument.partials(Tone(note.hz, gate, sample_rate, parameters, seeds, modes)))
+    except EngineError as error:
+        raise type(error)(error.message, f"{part.field}.{error.field}") from None
     held = part.instrument.sustains and (note.track is not None or (gate_s > _LONG_S and math.isinf(ring)))
     if not held and ring < gate_s:
         gate = math.ceil(ring * sample_rate)
     envelope = Envelope.of(part.adsr, gate, sample_rate)
-    tone = Tone(note.hz, envelope.frames, sample_rate, parameters, seeds)
+    tone = Tone(note.hz, envelope.frames, sample_rate, parameters, seeds, modes)
     return Sound(note, part, tone, envelope, round(note.t_s * sample_rate), HEADROOM * part.gain * note.amplitude, held)
 
 

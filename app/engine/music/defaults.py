@@ -11,8 +11,9 @@ from app.engine.errors import EngineError
 from app.engine.music.harmony import Harmony
 from app.engine.music.rules import selected
 from app.engine.music.sources import parent_of
+from app.engine.physics.resonators import MODES
 from app.engine.physics.scene import Body, Scene
-from app.engine.physics.solvers import nbody
+from app.engine.physics.solvers import nbody, resonator
 
 SLOWEST_HZ = 130.81
 """Where the slowest orbit sounds: C3."""
@@ -25,14 +26,21 @@ SPEED_OCTAVES = 3
 ORBITING = ("kepler", "nbody")
 """Solvers whose bodies sound by their periods."""
 
+OWN = "own"
+"""What the `resonator` of a modal voice is called that sounds with the modes of the scene's own bodies."""
+
+_COLLISION = {"type": "event", "event": "collision", "filter": {}}
+
 
 def default_content(scene: Scene) -> dict[str, list[dict[str, Any]]]:
     """The voices and mappings that a scene without mappings plays, as {"voices", "mappings"}.
 
     Orbits: a sine per body by frequency_scale, and a stroke at each transit, 12 dB softer; where mutual gravity binds no body at the
-    start, a sine per body by its speed. Others: a struck bar per collision, as loud as its impulse, where the body is. Voices that the
-    scene has take the places of the default ones, in order.
+    start, a sine per body by its speed. Resonators: the partials of each body's own modes at each strike, as loud as its impulse, where
+    the body is. Others: a struck bar per collision, likewise. Voices that the scene has take the places of the default ones, in order.
     """
+    if scene.solver == resonator.NAME:
+        return _strikes(scene)
     if scene.solver not in ORBITING:
         return _collisions(scene)
     unbound = scene.solver == nbody.NAME and selected(None, scene) and not periods(scene)
@@ -63,6 +71,16 @@ def pitch_from_period(identity: str, voice_id: str, trigger: Mapping[str, Any], 
         bodies = [scene.bodies[index].id for index in known]
     source = {"bodies": bodies, "quantity": "period"}
     return _mapping(identity, voice_id, trigger, "period", "pitch", curve=curve, clamp="drop", source=source)
+
+
+def pitch_from_frequency(identity: str, voice_id: str, trigger: Mapping[str, Any], scene: Scene) -> dict[str, Any]:
+    """The mapping by which every resonator sounds at the frequency of its first mode.
+
+    Where the slowest is below the harmony's lowest pitch all sound higher, and where the fastest is above its highest all sound lower, by
+    the fewest octaves that avoid it: ratios stay. What is outside even so is dropped.
+    """
+    curve = {"type": "frequency_scale", "factor": _octaves(scene)}
+    return _mapping(identity, voice_id, trigger, "frequency", "pitch", curve=curve, clamp="drop")
 
 
 def periods(scene: Scene) -> dict[int, float]:
@@ -101,10 +119,20 @@ def _speeds(scene: Scene) -> dict[str, list[dict[str, Any]]]:
 
 def _collisions(scene: Scene) -> dict[str, list[dict[str, Any]]]:
     voices = _filled(scene, [_voice("default-strokes", "Strokes", "modal")])
+    return {"voices": voices, "mappings": _loud_and_placed(scene, str(voices[0]["id"]))}
+
+
+def _strikes(scene: Scene) -> dict[str, list[dict[str, Any]]]:
+    own = {**_voice("default-strikes", "Strikes", "modal"), "parameters": {"resonator": OWN, "partials": MODES}}
+    voices = _filled(scene, [own])
     voice_id = str(voices[0]["id"])
-    trigger = {"type": "event", "event": "collision", "filter": {}}
-    place = _mapping("default-pan", voice_id, trigger, "position.x", "pan", domain=_width(scene), range={"min": -1.0, "max": 1.0})
-    return {"voices": voices, "mappings": [loudness_from_impulse("default-loudness", voice_id, trigger), place]}
+    pitch = pitch_from_frequency("default-pitch", voice_id, _COLLISION, scene)
+    return {"voices": voices, "mappings": [pitch, *_loud_and_placed(scene, voice_id)]}
+
+
+def _loud_and_placed(scene: Scene, voice_id: str) -> list[dict[str, Any]]:
+    place = _mapping("default-pan", voice_id, _COLLISION, "position.x", "pan", domain=_width(scene), range={"min": -1.0, "max": 1.0})
+    return [loudness_from_impulse("default-loudness", voice_id, _COLLISION), place]
 
 
 def _filled(scene: Scene, defaults: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -118,6 +146,21 @@ def _width(scene: Scene) -> dict[str, Any]:
     if left is None or right is None or left >= right:
         return {"type": "data"}
     return {"type": "explicit", "min": left, "max": right}
+
+
+def _octaves(scene: Scene) -> float:
+    """The power of two that brings the first modes of a scene's resonators between its lowest and highest pitch."""
+    try:
+        resonator.check(scene)
+    except EngineError:
+        return 1.0  # the scene is unfinished, which its simulation says
+    known = [modes.frequency[0] for modes in resonator.all_modes(scene)]
+    if not known:
+        return 1.0
+    harmony = Harmony.read(scene.harmony)
+    if min(known) < harmony.low_hz:
+        return math.ldexp(1.0, math.ceil(math.log2(harmony.low_hz / min(known))))
+    return math.ldexp(1.0, -max(0, math.ceil(math.log2(max(known) / harmony.high_hz))))
 
 
 def _factor(scene: Scene) -> float:

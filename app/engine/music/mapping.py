@@ -11,12 +11,21 @@ import numpy as np
 
 from app.engine.errors import EngineError, TooExpensive
 from app.engine.music.curves import Floats, each
-from app.engine.music.defaults import ORBITING, content, default_content, loudness_from_impulse, periods, pitch_from_period
+from app.engine.music.defaults import (
+    ORBITING,
+    content,
+    default_content,
+    loudness_from_impulse,
+    periods,
+    pitch_from_frequency,
+    pitch_from_period,
+)
 from app.engine.music.harmony import Harmony
 from app.engine.music.inversion import invert
 from app.engine.music.merging import Stroke, merged, on_grid
+from app.engine.music.modes import modes_of
 from app.engine.music.pitch import cents, hz_to_midi
-from app.engine.music.rules import Rule, read_rule, read_rules, selected
+from app.engine.music.rules import TARGETS, Rule, read_rule, read_rules, selected
 from app.engine.music.score import Note, Score
 from app.engine.music.sources import Occurrences, Readings, moments
 from app.engine.music.strikes import strike_times
@@ -24,10 +33,11 @@ from app.engine.music.triggers import TRACK_RATE, occurrences, sounding_end, tra
 from app.engine.music.tuned import TunedVoice
 from app.engine.music.values import Evaluator, Values
 from app.engine.physics.scene import Scene
+from app.engine.physics.solvers import resonator
 from app.engine.physics.trajectory import Trajectory
 
 STROKE_S = 1.5
-"""Length of a note whose duration nothing sets."""
+"""Length of a note whose duration nothing sets, of a body that does not ring for a time of its own."""
 
 DROPPED_DB = -120.0
 """Level of a continuous note where its mapping drops the value."""
@@ -140,6 +150,7 @@ class _Builder:
             a4_hz=self.harmony.a4_hz,
             duration_s=self.scene.duration_s,
             loop=self.scene.loop,
+            modes=modes_of(self.scene, notes),
             report=self._report([voice for _, voice in tuned]),
         )
 
@@ -193,6 +204,10 @@ class _Builder:
             given = {"type": "continuous"} if first.trigger == "continuous" else trigger
             pitch = pitch_from_period(first.id, first.voice_id, given, self.scene)
             rules.append(replace(read_rule(pitch, self._alone(pitch)), bodies=self._turning(group)))
+        if self.scene.solver == resonator.NAME and "pitch" not in targets:
+            given = {"type": "continuous"} if first.trigger == "continuous" else trigger
+            pitch = pitch_from_frequency(first.id, first.voice_id, given, self.scene)
+            rules.append(replace(read_rule(pitch, self._alone(pitch)), bodies=self._bodies_named(group)))
         return [*rules, *group]
 
     def _turning(self, group: Sequence[Rule]) -> tuple[str, ...]:
@@ -250,9 +265,16 @@ class _Builder:
         """A note per occurrence; `lengths` (s) are those of notes whose duration no rule sets."""
         self._check_count(len(at), group[-1])
         columns = self._columns(group, at)
-        usual = np.full(len(at), STROKE_S) if lengths is None else lengths
+        usual = self._rings(at) if lengths is None else lengths
         times = at.time / self.scene.physics.time_scale
         return [self._stroke(group, columns, index, times[index], usual[index]) for index in np.flatnonzero(columns.kept).tolist()]
+
+    def _rings(self, at: Occurrences) -> Floats:
+        """How long (s) each body rings where its solver says so: until it has fallen by 60 dB, if that is not too long for a note."""
+        known = self.readings.trajectory.quantities.get("decay_time")
+        if known is None:
+            return np.full(len(at), STROKE_S)
+        return np.minimum(np.nan_to_num(known[at.body], nan=np.inf), TARGETS["duration"].maximum)
 
     def _stroke(self, group: Sequence[Rule], columns: _Columns, index: int, t_s: float, usual_s: float) -> Stroke:
         row = {name: float(column[index]) for name, column in columns.targets.items()}

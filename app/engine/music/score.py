@@ -52,6 +52,8 @@ class Score:
         "domains": {mapping_id: [low, high]} in the source's unit, "intervals": neighbouring pitches of each voice, physical and tuned,
         [{"voice_id", "low", "high" (Hz), "low_body_id", "high_body_id", "cents", "name", "octaves", "tuned_cents", "tuned_name",
         "tuned_octaves"}], "interval_names_changed": the same rows with "neighbours", "markers": [{"time_s", "name"}], "warnings": [str]}
+    modes : how bodies that ring sound, by body id: {"ratio": frequencies over the first, "amplitude": linear, "decay": 1/s}, a value each
+        for every mode; of the bodies of the notes that have modes of their own
     """
 
     notes: tuple[Note, ...]
@@ -63,9 +65,10 @@ class Score:
     duration_s: float
     loop: bool = False
     report: Mapping[str, Any] = field(default_factory=dict)
+    modes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """The score as JSON, as stored and served; `Score.from_document` reads it back."""
+        """The score as JSON, as stored and served; `Score.from_document` reads it back. Modes are there where a body has some."""
         return {
             "notes": [note.row() for note in self.notes],
             "voices": list(self.voices),
@@ -76,6 +79,7 @@ class Score:
             "duration_s": self.duration_s,
             "loop": self.loop,
             "report": dict(self.report),
+            **({"modes": {body: dict(modes) for body, modes in self.modes.items()}} if self.modes else {}),
         }
 
     @classmethod

@@ -61,7 +61,8 @@ class Partials:
 class Tone:
     """One note as an instrument sees it.
 
-    `hz` pitch, `frames` length in samples, `parameters` as `Instrument.validate` returns them. Equal seeds give equal sound.
+    `hz` pitch, `frames` length in samples, `parameters` as `Instrument.validate` returns them. Equal seeds give equal sound. `modes` are
+    those of the body that the note comes from, None when it has none of its own.
     """
 
     hz: float
@@ -69,6 +70,7 @@ class Tone:
     sample_rate: int
     parameters: Mapping[str, Any]
     seed: tuple[int, ...]
+    modes: Partials | None = None
 
     def rng(self) -> np.random.Generator:
         """A fresh generator of this tone's random numbers; every call starts from the beginning."""

@@ -1,4 +1,4 @@
-"""Struck resonators: the modes of a free bar or a stiff string, each dying away at its own rate.
+"""Struck resonators: the modes of a free bar, a stiff string or the scene's own body, each dying away at its own rate.
 
 References
 ----------
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
 from app.engine.audio.instruments.partials import BRIGHTNESS, START_PHASE, normalised, render_with, tilt
+from app.engine.errors import Unsupported
 from app.engine.quantity import Quantity
 
 _FLETCHER = "Fletcher & Rossing, The Physics of Musical Instruments"
@@ -42,15 +43,28 @@ def string_ratios(count: int, stiffness: float) -> NDArray[np.float64]:
 
 def _partials(tone: Tone) -> Partials:
     given = tone.parameters
+    if given["resonator"] == "own":
+        return _own(tone)
     count = given["partials"]
     ratio = bar_ratios(count) if given["resonator"] == "bar" else string_ratios(count, given["stiffness"])
     amplitude = tilt(count, given["brightness"]) / np.arange(1, count + 1)
     return Partials(ratio=ratio, amplitude=normalised(amplitude), t60=given["decay_s"] * ratio ** -given["damping"])
 
 
+def _own(tone: Tone) -> Partials:
+    """The lowest modes of the body itself, with their own amplitudes and decays."""
+    if tone.modes is None:
+        raise Unsupported(
+            "Only bodies of the solver resonator have modes of their own; take a bar or a string for others.", "parameters.resonator"
+        )
+    count = min(tone.parameters["partials"], len(tone.modes.ratio))
+    amplitude = tone.modes.amplitude[:count] * tilt(count, tone.parameters["brightness"])
+    return Partials(ratio=tone.modes.ratio[:count], amplitude=normalised(amplitude), t60=tone.modes.t60[:count])
+
+
 INSTRUMENT = Instrument(
     name="modal",
-    description="A struck bar or string: the modes of the resonator, the high ones dying first.",
+    description="A struck bar, a string or the scene's own body: the modes of the resonator, the high ones dying first.",
     quantities=(
         Quantity("partials", "N", "1", 1, 64, 8.0, "Number of modes.", "chosen for this service", integer=True),
         Quantity("decay_s", "T60", "s", 0.05, 30, 1.5, "Time in which the first mode falls by 60 dB.", _FLETCHER),
@@ -61,7 +75,14 @@ INSTRUMENT = Instrument(
         BRIGHTNESS,
         START_PHASE,
     ),
-    choices=(Choice("resonator", ("bar", "string"), "bar", "The body whose modes sound: a free bar, or a stiff string."),),
+    choices=(
+        Choice(
+            "resonator",
+            ("bar", "string", "own"),
+            "bar",
+            "What rings: a free bar, a stiff string, or with `own` the body itself, as the solver resonator finds its modes and decays.",
+        ),
+    ),
     pitch_range=(16.0, 16000.0),
     sustains=True,
     partials=_partials,
