@@ -28,7 +28,7 @@ from app.engine.physics import solvers
 from app.engine.physics.constraints import resolved
 from app.engine.physics.events import KINDS, Events
 from app.engine.physics.scene import Body, Scene, inputs_hash
-from app.engine.physics.solvers import ballistic, kepler, nbody
+from app.engine.physics.solvers import ballistic, kepler, nbody, resonator
 from app.engine.physics.trajectory import Motion, Trajectory, Turning
 
 Snapshot = Mapping[str, Any]
@@ -38,6 +38,7 @@ Floats = NDArray[np.float64]
 _PHYSICAL = ("solver", "duration_s", "loop", "seed", "timeline", "constraints")
 _HEARD = ("temperature", "pressure", "custom")
 _SHOWN = ("name", "color", "citation", "resonator", "material")
+_SHOWN_OF_RESONATORS = ("color", "citation")
 _REMEMBERED = 4
 _TRACK_COLUMNS = ("hz", "gain_db", "pan")
 
@@ -321,8 +322,10 @@ def _bounds(
 
 
 def _physical(snapshot: Snapshot) -> dict[str, Any]:
-    bodies = [{name: value for name, value in body.items() if name not in _SHOWN} for body in snapshot["bodies"]]
-    physics = {name: value for name, value in snapshot["physics"].items() if name not in _HEARD}
+    rings = snapshot["solver"] == resonator.NAME  # by its resonator and the air, when markers name it
+    shown, heard = (_SHOWN_OF_RESONATORS, ("custom",)) if rings else (_SHOWN, _HEARD)
+    bodies = [{name: value for name, value in body.items() if name not in shown} for body in snapshot["bodies"]]
+    physics = {name: value for name, value in snapshot["physics"].items() if name not in heard}
     return {**{name: snapshot.get(name) for name in _PHYSICAL}, "bodies": bodies, "physics": physics}
 
 
