@@ -77,7 +77,7 @@ def bar_shape(ends: str, root: float, place: float) -> float:
     return growing + waving if ends == "free" else growing - waving
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=2048)
 def string_roots(clamped: bool, stiffness: float, count: int) -> tuple[float, ...]:
     """The lowest `count` roots x = k L of a string; f = x / (2 pi L) sqrt(T / mu) sqrt(1 + B (x / pi)^2).
 
