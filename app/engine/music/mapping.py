@@ -270,11 +270,16 @@ class _Builder:
         return [self._stroke(group, columns, index, times[index], usual[index]) for index in np.flatnonzero(columns.kept).tolist()]
 
     def _rings(self, at: Occurrences) -> Floats:
-        """How long (s) each body rings where its solver says so: until it has fallen by 60 dB, if that is not too long for a note."""
+        """How long (s) each body rings where its solver says so: until it has fallen by 60 dB, as far as a note can be so long.
+
+        A body without damping rings until the scene falls silent.
+        """
         known = self.readings.trajectory.quantities.get("decay_time")
         if known is None:
             return np.full(len(at), STROKE_S)
-        return np.minimum(np.nan_to_num(known[at.body], nan=np.inf), TARGETS["duration"].maximum)
+        rest = sounding_end(self.readings) / self.scene.physics.time_scale - at.time / self.scene.physics.time_scale
+        lasting = known[at.body]
+        return np.minimum(np.where(np.isfinite(lasting), lasting, rest), TARGETS["duration"].maximum)
 
     def _stroke(self, group: Sequence[Rule], columns: _Columns, index: int, t_s: float, usual_s: float) -> Stroke:
         row = {name: float(column[index]) for name, column in columns.targets.items()}
