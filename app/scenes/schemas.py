@@ -31,6 +31,7 @@ VERTICES = (3, 32)
 SHAPE_SIZES = {"point": (), "circle": ("radius",), "box": ("width", "height"), "polygon": ("vertices",)}
 KEYFRAMED = tuple(name for name in PHYSICS if name != "timestep")
 _OURS = "chosen for this service"
+_HELD = "; ".join(f"{kind}: {', '.join(ends)}" for kind, ends in BOUNDARIES.items())
 _MOMENT = Quantity("time_s", "t", "s", 0, 600, None, "A moment of the scene, in score seconds.", _OURS)
 _GIVEN = described(_MOMENT)["anyOf"][1]
 _ANY_NUMBER = [{"type": "number"}, _GIVEN]
@@ -202,7 +203,12 @@ class OrbitSchema(BaseSchema):
 
 
 class ResonatorSchema(BaseSchema):
-    """A part that rings: its kind, its dimensions and how its ends are held."""
+    """What rings: its kind, its measures and how its ends or edges are held. The solver `resonator` strikes it.
+
+    A string needs length, tension and linear_density, or radius and a density of its material; a bar length and thickness; a membrane
+    thickness, tension and radius, or length and width; a plate thickness and radius (clamped), or length and width (supported); a pipe
+    length and radius.
+    """
 
     kind = OneOf(tuple(BOUNDARIES), required=True)
     length = measure("resonator", "length")
@@ -211,7 +217,10 @@ class ResonatorSchema(BaseSchema):
     radius = measure("resonator", "radius")
     tension = measure("resonator", "tension")
     linear_density = measure("resonator", "linear_density")
-    boundary = OneOf(tuple(dict.fromkeys(end for ends in BOUNDARIES.values() for end in ends)))
+    boundary = OneOf(
+        tuple(dict.fromkeys(end for ends in BOUNDARIES.values() for end in ends)),
+        metadata={"description": f"{_HELD}. By default the first."},
+    )
 
     @ma.post_load
     def _complete(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -219,6 +228,8 @@ class ResonatorSchema(BaseSchema):
         errors = {
             name: [f"A {kind} has none."] for name in CATALOGUE["resonator"] if data[name] is not None and name not in DIMENSIONS[kind]
         }
+        if kind in ("membrane", "plate") and data["radius"] is not None:
+            errors |= {name: [f"A {kind} has none beside a radius."] for name in ("length", "width") if data[name] is not None}
         data.setdefault("boundary", BOUNDARIES[kind][0])
         if data["boundary"] not in BOUNDARIES[kind]:
             errors["boundary"] = [f"Must be one of {', '.join(BOUNDARIES[kind])} for a {kind}."]

@@ -75,6 +75,8 @@ def test_units_are_converted_and_aliases_answered_by_their_canonical_names(ada: 
         ({"material": {"poisson": 0.6}}, "material.poisson", "-1 to 0.5"),
         ({"resonator": {"kind": "bar", "boundary": "open"}}, "resonator.boundary", "free"),
         ({"resonator": {"kind": "pipe", "tension": 3}}, "resonator.tension", "A pipe has none"),
+        ({"resonator": {"kind": "plate", "radius": 1, "length": 2}}, "resonator.length", "A plate has none beside a radius"),
+        ({"resonator": {"kind": "membrane", "tension": {"value": 2, "unit": "N/m"}}}, "resonator.tension", "such as N"),
         ({"orbit": {"eccentricity": 0.5}}, "orbit.period", "period (s) or a semi_major_axis (m)"),
         ({"orbit": {"period": 1, "eccentricity": 1}}, "orbit.eccentricity", "0 to 0.99"),
         ({"orbit": {"period": 1, "parent_body_id": NOWHERE}}, "orbit.parent_body_id", "no such body"),
