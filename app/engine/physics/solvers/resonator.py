@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,11 @@ def all_modes(scene: Scene) -> tuple[Modes, ...]:
 def motion_of(scene: Scene) -> RestingMotion:
     """The motion of every body of a scene."""
     return RestingMotion(np.array([body.position for body in scene.bodies], dtype=np.float64).reshape(-1, 3))
+
+
+def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> RestingMotion:
+    """The motion of a run of the scene, from what its `columns()` gave."""
+    return RestingMotion.of_columns(columns)
 
 
 def solve(scene: Scene, progress: Progress, limit: int) -> Solution:

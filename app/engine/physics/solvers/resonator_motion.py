@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,6 +32,6 @@ class RestingMotion:
         return {"places": self.places}
 
     @classmethod
-    def of_columns(cls, columns: dict[str, Array]) -> Self:
+    def of_columns(cls, columns: Mapping[str, Array]) -> Self:
         """The motion that gave these columns."""
         return cls(columns["places"])
