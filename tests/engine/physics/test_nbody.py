@@ -256,6 +256,11 @@ def test_static_bodies_pull_and_stay() -> None:
     assert "momentum" not in run.conservation and run.conservation["angular_momentum"]["relative"] < 1e-13
 
 
+def test_two_bodies_that_are_held_stay() -> None:
+    run = solvers.run(gravity(point("a", 1.0, (0.0, 0.0, 0.0), static=True), point("b", 1.0, (1.0, 0.0, 0.0), static=True), duration_s=1.0))
+    assert not np.ptp(run.positions, axis=0).any() and len(run.events) == 0 and run.closed_form == []
+
+
 def test_a_body_that_flies_past_has_no_period() -> None:
     run = solvers.run(
         gravity(point("sun", 1.0, (0.0, 0.0, 0.0), static=True), point("c", 1e-9, (-5.0, 1.0, 0.0), (2.0, 0.0, 0.0)), duration_s=6.0)

@@ -90,7 +90,7 @@ def _drift(unit: str, first: Array, last: Array, scale: float | None = None) -> 
 
 def third_law(scene: Scene, orbits: tuple[Orbit, ...], events: Array) -> list[dict[str, Any]]:
     """The mean time between transits of two bodies that are alone, against the period that their axis and masses give."""
-    if len(scene.bodies) != 2:
+    if len(scene.bodies) != 2 or not orbits:
         return []
     orbit = orbits[0]
     mine = (events[:, 1] == KINDS.index("transit")) & (events[:, 2] == orbit.body)
