@@ -38,7 +38,13 @@ CIRCULAR = 1e-6
 """Below this eccentricity the periapsis is not defined."""
 
 _OF_ORBITS = ("transit", "conjunction", "apsis")
-EVENTS_OF_SOLVER = {"ballistic": ("collision",), "kepler": _OF_ORBITS, "nbody": _OF_ORBITS, "resonator": ("collision",)}
+EVENTS_OF_SOLVER = {
+    "ballistic": ("collision",),
+    "kepler": _OF_ORBITS,
+    "nbody": _OF_ORBITS,
+    "resonator": ("collision",),
+    "rigid": ("collision",),
+}
 """Events that a solver itself makes; zero_crossing, threshold and marker come from the motion and the timeline of any."""
 
 _FILTERS = {"collision": ("min_impulse", "with"), "zero_crossing": ("quantity",), "threshold": ("quantity", "level")}

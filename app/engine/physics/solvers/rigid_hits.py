@@ -1,0 +1,85 @@
+"""A hit of two rigid bodies inside a step: when it was, how fast, and what the library's impulse has left to do.
+
+The library finds an overlap at the end of a step and turns the velocities round there. With the depth of the overlap and the speed of
+approach the hit itself is found, t = t_step - depth / v_n, gravity's part included.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from pymunk import Space, batch
+
+_FIELD = batch.ArbiterFields
+_FIELDS = (
+    _FIELD.BODY_A_ID | _FIELD.BODY_B_ID | _FIELD.IS_FIRST_CONTACT | _FIELD.CONTACT_COUNT | _FIELD.TOTAL_IMPULSE | _FIELD.NORMAL
+    | _FIELD.POINT_A_1 | _FIELD.POINT_B_1 | _FIELD.DISTANCE_1 | _FIELD.POINT_A_2 | _FIELD.POINT_B_2 | _FIELD.DISTANCE_2
+)  # fmt: skip
+_INTEGERS, _FLOATS = 4, 14
+
+Rate = tuple[float, float, float]
+"""Velocity (m/s) and rate of rotation (rad/s) of a body."""
+
+STILL: Rate = (0.0, 0.0, 0.0)
+
+
+class Touch(NamedTuple):
+    """Two bodies that touch, or did a moment ago.
+
+    `a` and `b` are their indices, the normal (nx, ny) leads from the first to the second, (jx, jy) is the impulse (N s) on the first in the
+    last step, (px, py) and (qx, qy) are the deepest points of both inside the other, (m), `gap` their distance along the normal.
+    """
+
+    a: int
+    b: int
+    new: bool
+    jx: float
+    jy: float
+    nx: float
+    ny: float
+    px: float
+    py: float
+    qx: float
+    qy: float
+    gap: float
+
+
+def touching(space: Space, index: dict[int, int], buffer: batch.Buffer) -> list[Touch]:
+    """What touches in a space, in an order that depends on the scene alone."""
+    buffer.clear()
+    batch.get_space_arbiters(space, _FIELDS, buffer)
+    whole, numbers = memoryview(buffer.int_buf()).cast("P"), memoryview(buffer.float_buf()).cast("d")
+    found = []
+    for row in range(len(whole) // _INTEGERS):
+        a, b, new, points = whole[_INTEGERS * row : _INTEGERS * (row + 1)]
+        if points == 0:
+            continue
+        jx, jy, nx, ny, px, py, qx, qy, gap, px2, py2, qx2, qy2, gap2 = numbers[_FLOATS * row : _FLOATS * (row + 1)]
+        if points == 2 and gap2 < gap:
+            px, py, qx, qy, gap = px2, py2, qx2, qy2, gap2
+        found.append(Touch(index[a], index[b], new == 1, jx, jy, nx, ny, px, py, qx, qy, gap))
+    found.sort()
+    return found
+
+
+def since(depth: float, u: float, a: float, step: float) -> float:
+    """The time (s) from a hit to the end of the step, 0 to `step`.
+
+    `depth` (m) is the overlap at the end, `u` (m/s) the mean speed of approach over the step, `a` (m/s^2) its acceleration.
+    """
+    last = u + 0.5 * a * step  # the speed at the end, had they passed through each other
+    square = last * last - 2.0 * a * depth
+    divisor = last + math.sqrt(max(square, 0.0))
+    if depth <= 0.0 or divisor <= 0.0:
+        return 0.0
+    return min(2.0 * depth / divisor, step)
+
+
+def closing(before_a: Rate, before_b: Rate, arms: tuple[float, float, float, float]) -> tuple[float, float]:
+    """The velocity (m/s) of the second body's point as seen from the first one's; `arms` lead from their centres to it."""
+    rax, ray, rbx, rby = arms
+    return (
+        before_b[0] - before_b[2] * rby - before_a[0] + before_a[2] * ray,
+        before_b[1] + before_b[2] * rbx - before_a[1] - before_a[2] * rax,
+    )

@@ -1,0 +1,169 @@
+"""A scene as a space of the rigid-body library: bodies, bounds and constraints, in the order of the scene.
+
+The library multiplies the restitutions and frictions of two shapes; each shape has the root of its own, so that a contact has
+sqrt(e_a e_b) and sqrt(mu_a mu_b). Shapes have a skin a little thinner than the overlap that is let be: what touches is in contact at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pymunk
+
+from app.engine.physics import constraints
+from app.engine.physics.constraints import LINKS
+from app.engine.physics.events import BOUND
+from app.engine.physics.scene import Body, Constraint, Scene
+from app.engine.physics.solvers.rigid_plan import OPEN, Plan
+from app.engine.physics.solvers.rigid_shapes import Form
+
+SKIN = 1e-3
+"""Thickness of the skin of a shape, in overlaps that are let be."""
+
+SLEEP_S = 0.5
+"""Bodies that have lain still for so long, in simulated s, sleep until something meets them."""
+
+JOINT_STIFFNESS = 0.2
+"""Part of a joint's error that is taken back in a step."""
+
+_DISC_ITERATIONS, _ITERATIONS = 10, 20
+
+
+@dataclass
+class Joint:
+    """A constraint in force: its index in the scene, the bodies' indices (BOUND for a fixed point) and what holds it in the library."""
+
+    index: int
+    body: int
+    other: int
+    break_force: float | None
+    holds: tuple[pymunk.Constraint, ...]
+
+    def force(self, step: float) -> float:
+        """The force (N) of the last step, from its impulse."""
+        return self.holds[0].impulse / step
+
+
+class World:
+    """The space of a scene and what is known of its bodies, which have the indices of the scene; BOUND (-1) is the bounds.
+
+    Attributes
+    ----------
+    bodies : the library's; sensors are among them, without a shape
+    mass, moment : kg and kg m^2, infinite for what does not move or turn
+    joints : constraints in force
+    held : bodies that a constraint holds
+    """
+
+    def __init__(self, scene: Scene, forms: tuple[Form, ...], plan: Plan) -> None:
+        self.scene, self.forms, self.plan = scene, forms, plan
+        self.skin = SKIN * plan.slop
+        space = self.space = pymunk.Space(threaded=False)
+        space.gravity = scene.physics.gravity[:2]
+        space.iterations = _ITERATIONS if scene.constraints or any(form.parts for form in forms) else _DISC_ITERATIONS
+        space.collision_slop = plan.slop
+        if plan.sleeps:
+            space.sleep_time_threshold = SLEEP_S
+            space.idle_speed_threshold = plan.idle
+        self.shapes: list[Sequence[pymunk.Shape]] = []
+        self.bodies = [self._body(body, form) for body, form in zip(scene.bodies, forms, strict=True)]
+        self.mass = [math.inf if body.static else body.mass for body in scene.bodies]
+        self.moment = [math.inf if body.static else body.mass * form.gyration for body, form in zip(scene.bodies, forms, strict=True)]
+        self._add_bounds()
+        self.set_surfaces(scene.physics.restitution, scene.physics.friction)
+        tied = constraints.resolved(scene)
+        self.joints = [self._joint(number, one) for number, one in enumerate(tied)]
+        self.held = {index for joint in self.joints for index in (joint.body, joint.other)} - {BOUND}
+        self.index = {space.static_body.id: BOUND} | {body.id: index for index, body in enumerate(self.bodies)}
+
+    def set_surfaces(self, restitution: float, friction: float) -> None:
+        """Give every shape its restitution and friction where the scene has these."""
+        self.bounce = [math.sqrt(restitution if b.restitution is None else b.restitution) for b in self.scene.bodies]
+        grip = [math.sqrt(friction if b.friction is None else b.friction) for b in self.scene.bodies]
+        self.bounce.append(math.sqrt(restitution))  # at BOUND
+        for index in range(len(self.bodies)):
+            for shape in self.shapes[index]:
+                shape.elasticity, shape.friction = self.bounce[index], grip[index]
+        for shape in self.bounds:
+            shape.elasticity, shape.friction = self.bounce[BOUND], math.sqrt(friction)
+
+    def release(self, joint: Joint) -> None:
+        """Take a constraint away."""
+        self.space.remove(*joint.holds)
+        self.joints.remove(joint)
+        for index in (joint.body, joint.other):
+            if index != BOUND and not self.scene.bodies[index].static:
+                self.bodies[index].activate()
+
+    def _body(self, body: Body, form: Form) -> pymunk.Body:
+        made = pymunk.Body(body_type=pymunk.Body.STATIC) if body.static else pymunk.Body(body.mass, body.mass * form.gyration)
+        cos, sin = math.cos(body.angle), math.sin(body.angle)
+        (cx, cy), (x, y, _) = form.centre, body.position
+        lever = (cos * cx - sin * cy, sin * cx + cos * cy)
+        made.angle = body.angle
+        made.position = (x + lever[0], y + lever[1])
+        if not body.static:
+            w = body.angular_velocity
+            made.velocity = (body.velocity[0] - w * lever[1], body.velocity[1] + w * lever[0])
+            made.angular_velocity = w
+        self.space.add(made)
+        self.shapes.append([] if body.sensor else self._shapes(made, form))
+        self.space.add(*self.shapes[-1])
+        return made
+
+    def _shapes(self, made: pymunk.Body, form: Form) -> Sequence[pymunk.Shape]:
+        if form.parts:
+            return [pymunk.Poly(made, part, radius=self.skin) for part in form.parts]
+        return [pymunk.Circle(made, form.radius + self.skin)]
+
+    def _add_bounds(self) -> None:
+        """Each side as a bar so thick and so long that nothing gets past it."""
+        bounds, (x_low, x_high, y_low, y_high), thick = self.scene.physics.bounds or OPEN, self.plan.range, self.plan.thickness
+        (left, floor, _), (right, ceiling, _) = bounds.minimum, bounds.maximum
+        ends = []
+        for y, side in ((floor, -thick), (ceiling, thick)):
+            if y is not None:
+                ends.append(((x_low, y + side), (x_high, y + side)))
+        for x, side in ((left, -thick), (right, thick)):
+            if x is not None:
+                ends.append(((x + side, y_low), (x + side, y_high)))
+        self.bounds = [pymunk.Segment(self.space.static_body, a, b, thick + self.skin) for a, b in ends]
+        self.space.add(*self.bounds)
+
+    def _joint(self, number: int, one: Constraint) -> Joint:
+        body, other = constraints.ends(one, f"constraints.{number}", self.scene)
+        a, b = self.bodies[body], self.space.static_body if other is None else self.bodies[other]
+        if one.kind in LINKS:
+            holds = self._link(one, body, other)
+        else:
+            holds = (pymunk.PivotJoint(a, b, self._seen(body, one.arm), self._seen(other, one.other_arm)),)
+            if one.kind == "pin":
+                holds += (pymunk.GearJoint(a, b, one.turn or 0.0, 1.0),)
+        for hold in holds:
+            hold.error_bias = (1.0 - JOINT_STIFFNESS) ** (1.0 / self.plan.step)
+            hold.collide_bodies = one.kind in LINKS
+        self.space.add(*holds)
+        return Joint(number, body, BOUND if other is None else other, one.break_force, holds)
+
+    def _link(self, one: Constraint, body: int, other: int | None) -> tuple[pymunk.Constraint, ...]:
+        a, b = self.bodies[body], self.space.static_body if other is None else self.bodies[other]
+        anchor = self._seen(body, (0.0, 0.0))
+        end = (one.anchor or (0.0, 0.0, 0.0))[:2] if other is None else self._seen(other, (0.0, 0.0))
+        length = one.rest_length or 0.0
+        if one.kind == "spring":
+            return (pymunk.DampedSpring(a, b, anchor, end, length, one.stiffness or 0.0, one.damping),)
+        if length == 0.0:
+            return (pymunk.PivotJoint(a, b, anchor, end),)
+        rod = pymunk.PinJoint(a, b, anchor, end)
+        rod.distance = length
+        return (rod,)
+
+    def _seen(self, index: int | None, arm: tuple[float, float] | None) -> tuple[float, float]:
+        """A point as seen from a body's position, from its centre of mass; a fixed point is in scene coordinates."""
+        x, y = arm or (0.0, 0.0)
+        if index is None:
+            return x, y
+        cx, cy = self.forms[index].centre
+        return x - cx, y - cy
