@@ -141,6 +141,8 @@ def _check_constraint(one: Constraint, scene: Scene, path: str) -> None:
         raise Contradiction("A constraint ties a body to another one, not to itself.", f"{path}.other_body_id")
     if all(scene.bodies[index].static for index in (body, other) if index is not None):
         raise Contradiction("A constraint needs a body that moves at one of its ends.", f"{path}.body_id")
+    if one.kind in ("hinge", "pin") and all(index is not None and _is_point(scene.bodies[index]) for index in (body, other)):
+        raise Unsupported(f"A {one.kind} of two points has nothing to turn; use the constraint distance.", f"{path}.kind")
     if one.kind == "spring" and not (one.stiffness is not None and 0.0 < one.stiffness < math.inf):
         raise OutOfRange("A spring needs a stiffness above 0 N/m.", f"{path}.stiffness")
     if not 0.0 <= one.damping < math.inf:
@@ -154,6 +156,10 @@ def _check_constraint(one: Constraint, scene: Scene, path: str) -> None:
     for name in ("anchor", "arm", "other_arm"):
         if not all(math.isfinite(number) for number in getattr(one, name) or ()):
             raise OutOfRange(f"{name} must be finite numbers of m.", f"{path}.{name}")
+
+
+def _is_point(body: Body) -> bool:
+    return body.shape == "point" and not body.static
 
 
 def estimate(scene: Scene) -> int:

@@ -18,6 +18,9 @@ _FIELDS = (
 )  # fmt: skip
 _INTEGERS, _FLOATS = 4, 14
 
+_ROUNDS = 3
+"""Newton's steps from the moment without gravity to that with it."""
+
 Rate = tuple[float, float, float]
 """Velocity (m/s) and rate of rotation (rad/s) of a body."""
 
@@ -83,3 +86,31 @@ def closing(before_a: Rate, before_b: Rate, arms: tuple[float, float, float, flo
         before_b[0] - before_b[2] * rby - before_a[0] + before_a[2] * ray,
         before_b[1] + before_b[2] * rbx - before_a[1] - before_a[2] * rax,
     )
+
+
+def meeting(
+    place: tuple[float, float], velocity: tuple[float, float], pull: tuple[float, float], reach: float, step: float
+) -> tuple[float, float, float]:
+    """When two discs touched: the time (s) from then to the end of the step, 0 to `step`, and the normal (x, y) at that moment.
+
+    `place` (m) leads from the first centre to the second at the end of the step, had they passed through; `velocity` (m/s) is the
+    mean over the step and `pull` (m/s^2) the acceleration of the second as seen from the first. `reach` is the sum of the radii (m).
+    """
+    (dx, dy), (wx, wy), (ax, ay) = place, velocity, pull
+    inside = dx * dx + dy * dy - reach * reach
+    closing_by, square = dx * wx + dy * wy, wx * wx + wy * wy
+    root = math.sqrt(max(closing_by * closing_by - square * inside, 0.0)) - closing_by
+    s = min(max(-inside / root, 0.0), step) if root > 0.0 else 0.0
+    hx, hy = dx - wx * s, dy - wy * s
+    if ax != 0.0 or ay != 0.0:
+        for _ in range(_ROUNDS):
+            sag, slope = 0.5 * (step - s) * s, 0.5 * (step - 2.0 * s)
+            hx, hy = dx - wx * s - ax * sag, dy - wy * s - ay * sag
+            change = -2.0 * (hx * (wx + ax * slope) + hy * (wy + ay * slope))
+            if change <= 0.0:
+                break
+            s = min(max(s - (hx * hx + hy * hy - reach * reach) / change, 0.0), step)
+        sag = 0.5 * (step - s) * s
+        hx, hy = dx - wx * s - ax * sag, dy - wy * s - ay * sag
+    far = math.hypot(hx, hy)
+    return (s, hx / far, hy / far) if far > 0.0 else (s, 0.0, 1.0)

@@ -6,6 +6,7 @@ sqrt(e_a e_b) and sqrt(mu_a mu_b). Shapes have a skin a little thinner than the 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ class World:
     Attributes
     ----------
     bodies : the library's; sensors are among them, without a shape
+    radius : m, None for what is no disc
+    bounce, grip : roots of restitution and friction
     mass, moment : kg and kg m^2, infinite for what does not move or turn
     joints : constraints in force
     held : bodies that a constraint holds
@@ -71,6 +74,7 @@ class World:
         self.bodies = [self._body(body, form) for body, form in zip(scene.bodies, forms, strict=True)]
         self.mass = [math.inf if body.static else body.mass for body in scene.bodies]
         self.moment = [math.inf if body.static else body.mass * form.gyration for body, form in zip(scene.bodies, forms, strict=True)]
+        self.radius = [None if form.parts else form.radius for form in forms] + [0.0]
         self._add_bounds()
         self.set_surfaces(scene.physics.restitution, scene.physics.friction)
         tied = constraints.resolved(scene)
@@ -81,13 +85,14 @@ class World:
     def set_surfaces(self, restitution: float, friction: float) -> None:
         """Give every shape its restitution and friction where the scene has these."""
         self.bounce = [math.sqrt(restitution if b.restitution is None else b.restitution) for b in self.scene.bodies]
-        grip = [math.sqrt(friction if b.friction is None else b.friction) for b in self.scene.bodies]
+        self.grip = [math.sqrt(friction if b.friction is None else b.friction) for b in self.scene.bodies]
         self.bounce.append(math.sqrt(restitution))  # at BOUND
+        self.grip.append(math.sqrt(friction))
         for index in range(len(self.bodies)):
             for shape in self.shapes[index]:
-                shape.elasticity, shape.friction = self.bounce[index], grip[index]
+                shape.elasticity, shape.friction = self.bounce[index], self.grip[index]
         for shape in self.bounds:
-            shape.elasticity, shape.friction = self.bounce[BOUND], math.sqrt(friction)
+            shape.elasticity, shape.friction = self.bounce[BOUND], self.grip[BOUND]
 
     def release(self, joint: Joint) -> None:
         """Take a constraint away."""
@@ -137,6 +142,8 @@ class World:
         a, b = self.bodies[body], self.space.static_body if other is None else self.bodies[other]
         if one.kind in LINKS:
             holds = self._link(one, body, other)
+        elif self._is_point(body) or self._is_point(other):
+            holds = self._of_point(one, body, other)
         else:
             holds = (pymunk.PivotJoint(a, b, self._seen(body, one.arm), self._seen(other, one.other_arm)),)
             if one.kind == "pin":
@@ -160,6 +167,24 @@ class World:
         rod.distance = length
         return (rod,)
 
+    def _of_point(self, one: Constraint, body: int, other: int | None) -> tuple[pymunk.Constraint, ...]:
+        """What holds a point, which does not turn: a hinge is the far end of a massless rod, a pin a place on the other body."""
+        arm, far, turn = one.arm or (0.0, 0.0), one.other_arm or (0.0, 0.0), one.turn or 0.0
+        if not self._is_point(body):
+            return self._of_point(_turned_round(one), other or 0, body)
+        a, b = self.bodies[body], self.space.static_body if other is None else self.bodies[other]
+        length = math.hypot(*arm)
+        if one.kind == "hinge" and length > 0.0:
+            rod = pymunk.PinJoint(a, b, (0.0, 0.0), self._seen(other, far))
+            rod.distance = length
+            return (rod,)
+        cos, sin = math.cos(turn), math.sin(turn)
+        place = (far[0] - cos * arm[0] - sin * arm[1], far[1] + sin * arm[0] - cos * arm[1])
+        return (pymunk.PivotJoint(a, b, (0.0, 0.0), self._seen(other, place)),)
+
+    def _is_point(self, index: int | None) -> bool:
+        return index is not None and self.scene.bodies[index].shape == "point" and not self.scene.bodies[index].static
+
     def _seen(self, index: int | None, arm: tuple[float, float] | None) -> tuple[float, float]:
         """A point as seen from a body's position, from its centre of mass; a fixed point is in scene coordinates."""
         x, y = arm or (0.0, 0.0)
@@ -167,3 +192,8 @@ class World:
             return x, y
         cx, cy = self.forms[index].centre
         return x - cx, y - cy
+
+
+def _turned_round(one: Constraint) -> Constraint:
+    """The same constraint as seen from its other body."""
+    return dataclasses.replace(one, arm=one.other_arm, other_arm=one.arm, turn=-(one.turn or 0.0))

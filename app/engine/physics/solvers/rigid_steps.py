@@ -23,7 +23,7 @@ from pymunk import batch
 from app.engine.errors import TooExpensive
 from app.engine.physics.events import BOUND, KINDS
 from app.engine.physics.scene import Scene
-from app.engine.physics.solvers.rigid_hits import STILL, Rate, Touch, closing, since, touching
+from app.engine.physics.solvers.rigid_hits import STILL, Rate, Touch, closing, meeting, since, touching
 from app.engine.physics.solvers.rigid_laws import Laws
 from app.engine.physics.solvers.rigid_motion import HIT_WIDTH, WIDTH, RigidMotion
 from app.engine.physics.solvers.rigid_plan import OPEN, Plan
@@ -231,6 +231,8 @@ class Run:
         nx, ny = touch.nx, touch.ny
         moves_a, moves_b = a != BOUND and world.mass[a] < math.inf, b != BOUND and world.mass[b] < math.inf
         before_a, before_b = self._rate_before(a), self._rate_before(b)
+        if (alone_a or not moves_a) and (alone_b or not moves_b) and self._rebound(number, touch, alone_a, alone_b, before_a, before_b):
+            return
         after_a, after_b = self._rate_now(a), self._rate_now(b)
         arms = self._arms(touch, world)
         ux, uy = closing(before_a, before_b, arms)
@@ -256,24 +258,90 @@ class Run:
             impulse += more
             after_a, after_b = (rate, after_b) if alone_a else (after_a, rate)
             leaving = 0.0 if stuck else e * v
-        self.lasting |= stuck or not (fixed or (alone_a and alone_b))
+        self.lasting |= stuck or not (fixed or (alone_a and alone_b) or gx == gy == 0.0)
         end = (number + 1) * dt
         if moves_a:
             self._turn(a, before_a, after_a, end, s, self._way_out(touch, arms, depth, True, fixed and stuck), alone_a, stuck)
         if moves_b:
             self._turn(b, before_b, after_b, end, s, self._way_out(touch, arms, depth, False, fixed and stuck), alone_b, stuck)
         x, y = self._point(touch, arms, before_a, before_b, s)
-        first, second = (b, a) if not moves_a or (moves_b and b < a) else (a, b)
         self._met[pair] = number
         if not slow:
             rubbed = (touch.jx * ny - touch.jy * nx) * ((ux + vx) * ny - (uy + vy) * nx)
-            lost = max(0.5 * (impulse * (v - leaving) + rubbed), 0.0)
-            self._events.extend((end - s, COLLISION, first, second, max(impulse, 0.0), lost, v, x, y, 0.0, 0.0))
-            self._resting.discard(pair)
+            lost = 0.5 * (impulse * (v - leaving) + rubbed)
+            self._sound(end - s, touch, impulse, lost, v, x, y)
         if stuck and pair not in self._resting:
             self._resting.add(pair)
             if number > 1 or not slow:
-                self._events.extend((end - s, CONTACT, first, second, 0.0, 0.0, 0.0, x, y, 0.0, 0.0))
+                self._events.extend((end - s, CONTACT, *self._order(touch), 0.0, 0.0, 0.0, x, y, 0.0, 0.0))
+
+    def _rebound(self, number: int, touch: Touch, alone_a: bool, alone_b: bool, before_a: Rate, before_b: Rate) -> bool:
+        """The hit of two discs, or of one and a bound, by Newton's and Coulomb's laws at the moment when they touch.
+
+        False, with nothing done, for other bodies and for what stays together. Impulses are on the second body, along the normal and the
+        tangent to its left.
+        """
+        world, dt, a, b = self.world, self._step, touch.a, touch.b
+        radius_a, radius_b = world.radius[a], world.radius[b]
+        if radius_a is None or radius_b is None:
+            return False
+        gx, gy = self.laws.gravity
+        fall, nx, ny = alone_b - alone_a, touch.nx, touch.ny
+        wx, wy = before_b[0] - before_a[0], before_b[1] - before_a[1]
+        if BOUND in (a, b):
+            s = since(-touch.gap - 2.0 * world.skin, -(wx * nx + wy * ny), -fall * (gx * nx + gy * ny), dt)
+        else:
+            (ax, ay), (bx, by) = world.bodies[a].position, world.bodies[b].position
+            s, nx, ny = meeting((bx - ax, by - ay), (wx, wy), (fall * gx, fall * gy), radius_a + radius_b, dt)
+        cx, cy = wx + fall * gx * (0.5 * dt - s), wy + fall * gy * (0.5 * dt - s)
+        v, e, slowest = -(cx * nx + cy * ny), world.bounce[a] * world.bounce[b], self._slowest()
+        if v <= slowest or e * v <= slowest:
+            return False
+        (mass_a, moment_a), (mass_b, moment_b) = self._inertia(a), self._inertia(b)
+        give = 1.0 / mass_a + 1.0 / mass_b
+        slip = nx * cy - ny * cx - radius_a * before_a[2] - radius_b * before_b[2]
+        give_along = give + radius_a * radius_a / moment_a + radius_b * radius_b / moment_b
+        push = (1.0 + e) * v / give
+        most = world.grip[a] * world.grip[b] * push
+        rub = min(max(-slip / give_along, -most), most)
+        jx, jy, end = push * nx - rub * ny, push * ny + rub * nx, (number + 1) * dt
+        after_a = (before_a[0] - jx / mass_a, before_a[1] - jy / mass_a, before_a[2] - radius_a * rub / moment_a)
+        after_b = (before_b[0] + jx / mass_b, before_b[1] + jy / mass_b, before_b[2] - radius_b * rub / moment_b)
+        arms = (radius_a * nx, radius_a * ny, -radius_b * nx, -radius_b * ny)
+        x, y = self._point_of(a, b, touch, before_a, before_b, (nx, ny), s)
+        if alone_a:
+            rate = (after_a[0] + gx * dt, after_a[1] + gy * dt, after_a[2])
+            self._turn(a, before_a, rate, end, s, self._way_out(touch, arms, 0.0, True, False), True, False)
+        if alone_b:
+            rate = (after_b[0] + gx * dt, after_b[1] + gy * dt, after_b[2])
+            self._turn(b, before_b, rate, end, s, self._way_out(touch, arms, 0.0, False, False), True, False)
+        self._met[(a, b) if a < b else (b, a)] = number
+        self._sound(end - s, touch, push, 0.5 * push * (1.0 - e) * v - 0.5 * rub * (2.0 * slip + give_along * rub), v, x, y)
+        return True
+
+    def _sound(self, time: float, touch: Touch, impulse: float, lost: float, speed: float, x: float, y: float) -> None:
+        """Record a collision."""
+        self._resting.discard((touch.a, touch.b) if touch.a < touch.b else (touch.b, touch.a))
+        self._events.extend((time, COLLISION, *self._order(touch), max(impulse, 0.0), max(lost, 0.0), speed, x, y, 0.0, 0.0))
+
+    def _order(self, touch: Touch) -> tuple[int, int]:
+        """The two bodies of an event: one that moves first, and of two that move the first of the scene."""
+        a, b = touch.a, touch.b
+        moves_a, moves_b = (index != BOUND and self.world.mass[index] < math.inf for index in (a, b))
+        return (b, a) if not moves_a or (moves_b and b < a) else (a, b)
+
+    def _point_of(
+        self, a: int, b: int, touch: Touch, before_a: Rate, before_b: Rate, normal: tuple[float, float], s: float
+    ) -> tuple[float, float]:
+        """Where two discs touched `s` s before the end of the step."""
+        if BOUND in (a, b):
+            x, y = self._on_bound(touch)
+            along = before_a if b == BOUND else before_b
+            return (x - along[0] * s, y) if abs(touch.ny) > abs(touch.nx) else (x, y - along[1] * s)
+        radius, sag = self.world.radius[a] or 0.0, 0.5 * (self._step - s) * s
+        gx, gy = self.laws.gravity if self.world.mass[a] < math.inf else (0.0, 0.0)
+        x, y = self.world.bodies[a].position
+        return x - before_a[0] * s - gx * sag + radius * normal[0], y - before_a[1] * s - gy * sag + radius * normal[1]
 
     def _pushed(self, touch: Touch, arms: tuple[float, ...], change: float, rate: Rate, is_a: bool) -> tuple[float, Rate]:
         """The impulse that changes the speed of leaving by so much, and the rate of the one body that it moves."""
