@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from app.engine.physics import solvers
-from app.engine.physics.scene import Body, Physics, Scene
+from app.engine.physics.scene import Body, Constraint, Physics, Scene
 from app.engine.physics.solvers import nbody
 
 _SOURCES = Path(solvers.__file__).parent
@@ -60,11 +60,15 @@ def main(marker: Path) -> None:
     _run("ballistic", ball)
     _run("nbody", *(Body(id=str(n), name=str(n), position=(float(n), 0.0, 0.0)) for n in range(2)))
     _run("nbody", *(Body(id=str(n), name=str(n), position=(float(n), 0.0, 0.0)) for n in range(nbody.SMALL + 1)))
+    _run("particles", ball, constraints=(Constraint("spring", "spring", "ball", anchor=(0.0, 0.0, 0.0), stiffness=1.0),))
     marker.touch()
 
 
-def _run(solver: str, *bodies: Body) -> None:
-    solvers.run(Scene(id="", name="", solver=solver, duration_s=1.0, loop=False, seed=0, physics=Physics(), bodies=bodies))
+def _run(solver: str, *bodies: Body, constraints: tuple[Constraint, ...] = ()) -> None:
+    scene = Scene(
+        id="", name="", solver=solver, duration_s=1.0, loop=False, seed=0, physics=Physics(), bodies=bodies, constraints=constraints
+    )
+    solvers.run(scene)
 
 
 if __name__ == "__main__":

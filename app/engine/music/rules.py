@@ -42,8 +42,9 @@ EVENTS_OF_SOLVER = {
     "ballistic": ("collision",),
     "kepler": _OF_ORBITS,
     "nbody": _OF_ORBITS,
+    "particles": ("break",),
     "resonator": ("collision",),
-    "rigid": ("collision",),
+    "rigid": ("collision", "break"),
 }
 """Events that a solver itself makes; zero_crossing, threshold and marker come from the motion and the timeline of any."""
 

@@ -42,14 +42,14 @@ def compiled() -> object:
 
 
 def test_the_roll_call_describes_every_solver() -> None:
-    assert set(solvers.SOLVERS) == {"ballistic", "kepler", "nbody", "resonator", "rigid"}
+    assert set(solvers.SOLVERS) == {"ballistic", "kepler", "nbody", "particles", "resonator", "rigid"}
     known = set(PHYSICS) | {"bounds"}
     for name, solver in solvers.SOLVERS.items():
         assert name == solver.NAME and solver.DESCRIPTION and known >= solver.USES
 
 
 def test_an_unknown_solver_is_refused_with_the_known_names() -> None:
-    with pytest.raises(EngineError, match="ballistic, kepler, nbody, resonator, rigid") as caught:
+    with pytest.raises(EngineError, match="ballistic, kepler, nbody, particles, resonator, rigid") as caught:
         solvers.run(scene(solver="quantum"))
     assert caught.value.field == "solver"
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.engine.errors import EngineError, TooExpensive
 from app.engine.physics.events import KINDS, Events
 from app.engine.physics.scene import Scene
-from app.engine.physics.solvers import ballistic, kepler, nbody, resonator, rigid
+from app.engine.physics.solvers import ballistic, kepler, nbody, particles, resonator, rigid
 from app.engine.physics.solvers.solution import Progress, Solution, event_row, event_table
 from app.engine.physics.trajectory import Motion, Trajectory, Turning
 
@@ -55,7 +55,7 @@ def _roll(*modules: ModuleType) -> Mapping[str, Solver]:
     return {solver.NAME: solver for solver in cast("tuple[Solver, ...]", modules)}
 
 
-SOLVERS: Mapping[str, Solver] = _roll(ballistic, kepler, nbody, resonator, rigid)
+SOLVERS: Mapping[str, Solver] = _roll(ballistic, kepler, nbody, particles, resonator, rigid)
 
 
 def solver_of(scene: Scene) -> Solver:
@@ -73,6 +73,7 @@ def compiled(enabled: bool) -> None:
     """
     ballistic.compiled(enabled)
     nbody.compiled(enabled)
+    particles.compiled(enabled)
 
 
 def check(scene: Scene, limit: int = EVENT_LIMIT) -> int:

@@ -14,11 +14,16 @@ law of restitution and Coulomb's law of friction).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from app.engine.errors import Contradiction, EngineError, OutOfRange, Unsupported
 from app.engine.physics import constraints
 from app.engine.physics.scene import Body, Constraint, Scene
 from app.engine.physics.solvers import rigid_report as report
+from app.engine.physics.solvers.rigid_motion import RigidMotion
 from app.engine.physics.solvers.rigid_plan import CHANGEABLE, OPEN, forms_of, plan_of
 from app.engine.physics.solvers.rigid_shapes import Form
 from app.engine.physics.solvers.solution import Progress, Solution, check_keyframes, masses_of, named
@@ -170,6 +175,11 @@ def estimate(scene: Scene) -> int:
 
 def compiled(_enabled: bool) -> None:
     """Nothing to switch: the steps are the library's, compiled in any case."""
+
+
+def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> RigidMotion:
+    """The motion of a run of the scene, from what its `columns()` gave."""
+    return RigidMotion.of_columns(columns)
 
 
 def solve(scene: Scene, progress: Progress, limit: int) -> Solution:

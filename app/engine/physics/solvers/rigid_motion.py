@@ -47,7 +47,7 @@ class RigidMotion:
         }  # fmt: skip
 
     @classmethod
-    def of_columns(cls, columns: dict[str, NDArray[np.generic]]) -> RigidMotion:
+    def of_columns(cls, columns: Mapping[str, NDArray[Any]]) -> RigidMotion:
         """The motion of such arrays."""
         floats = {name: np.asarray(columns[name], dtype=np.float64) for name in ("frames", "hits", "centres", "end")}
         return cls(
