@@ -30,8 +30,8 @@ from tests.engine.physics.scenes import G, ball, scene
 
 ORIGIN = (0.0, 0.0, 0.0)
 WEIGHTLESS = (0.0, 0.0, 0.0)
-LONG = os.environ.get("LONG_RUNS", "") not in ("", "0")
-"""Whether to run what takes minutes."""
+EXAMPLES = int(os.environ.get("RANDOM_SCENES", "200"))
+"""How many random scenes are run."""
 
 
 def tied(*bodies: Body, constraints: tuple[Constraint, ...] = (), duration_s: float = 10.0, **fields: Any) -> Scene:
@@ -183,7 +183,7 @@ def energies(run: Trajectory) -> np.ndarray:
 def measured() -> dict[str, Any]:
     """What is asked of compiled runs, and hashes to compare with plain ones."""
     found: dict[str, Any] = {"hashes": [solvers.run(one, sample_hz=10.0).hash() for one in compared()]}
-    swung = energies(solvers.run(double_pendulum(90.0, periods=1000.0 if LONG else 100.0), sample_hz=0.1, limit=10**8))
+    swung = energies(solvers.run(double_pendulum(90.0, periods=1000.0), sample_hz=0.1, limit=10**8))
     found["double pendulum"] = float(np.abs(swung / swung[0] - 1.0).max())
     # A spring of 1 rad/s over 1e5 periods, in 7.3 steps each.
     turns = 1e5
@@ -195,12 +195,12 @@ def measured() -> dict[str, Any]:
     off = 0.5 * np.square(states[:, 0, 3]) + 0.5 * np.square(states[:, 0, 0] - 1.0) - 0.5 * 0.09
     tenth = len(off) // 10
     found["trend"] = [float(abs(off[-tenth:].mean() - off[:tenth].mean())), float(np.abs(off).max()), len(off)]
-    swing = pendulum(90.0, duration_s=600.0, time_scale=1e4 * 2.3682463 / 600.0, timestep=2.3682463 / 20.3)
+    swing = pendulum(90.0, duration_s=600.0, time_scale=3e3 * 2.3682463 / 600.0, timestep=2.3682463 / 20.3)
     states = motion_of(solvers.run(swing, sample_hz=0.1, limit=10**8)).states
     off = 0.5 * np.square(states[:, 0, 3:6]).sum(axis=1) + G * states[:, 0, 1]
     tenth = len(off) // 10
     found["swing"] = [float(abs(off[-tenth:].mean() - off[:tenth].mean())), float(np.abs(off).max()), len(off)]
-    run = solvers.run(chain(100, 5.0, duration_s=3.0, sag=1.0), sample_hz=1.0, limit=10**8)
+    run = solvers.run(chain(100, 5.0, duration_s=1.0, sag=1.0), sample_hz=1.0, limit=10**8)
     links = np.diff(motion_of(run).states[:, :, 0:3], axis=1, prepend=0.0)
     found["chain"] = [float(np.abs(np.linalg.norm(links, axis=2) / 0.05 - 1.0).max()), run.conservation["energy"]["relative"]]
     return found
@@ -242,7 +242,7 @@ def test_two_runs_give_the_same_bytes() -> None:
 
 
 def test_a_double_pendulum_keeps_its_energy(compiled: dict[str, Any]) -> None:
-    # At every step, not the last alone; 3e-10 over 100 and over 1,000 periods (measured): it does not grow.
+    # At every step of 1,000 periods 2 pi sqrt(L / g), not the last alone; 2.6e-10 (measured), and no more than over 100.
     assert compiled["double pendulum"] < 1e-9
 
 
@@ -253,9 +253,307 @@ def test_over_a_hundred_thousand_periods_the_energy_has_no_trend(compiled: dict[
 
 def test_with_a_rod_too_the_energy_has_no_trend(compiled: dict[str, Any]) -> None:
     trend, amplitude, rows = compiled["swing"]
-    assert trend < 0.01 * amplitude and rows > 2e5
+    assert trend < 0.01 * amplitude and rows > 6e4
 
 
 def test_a_chain_of_a_hundred_links_keeps_their_lengths(compiled: dict[str, Any]) -> None:
     length, energy = compiled["chain"]
-    assert length < 1e-10 and energy < 1e-6
+    assert length < 1e-10 and energy < 1e-9
+
+
+def test_a_loop_of_rods_with_one_too_many_keeps_all_lengths() -> None:
+    bodies = point("a", 1.0, -1.0), point("b", 2.0, -1.0), point("c", 2.0, -2.0, 0.3), point("d", 1.0, -2.0)
+    braces = rod("a"), rod("b", "a"), rod("c", "b"), rod("d", "c"), rod("d", "a"), rod("c", "a"), rod("d", "b"), rod("b", "d")
+    run = solvers.run(tied(*bodies, constraints=braces, duration_s=2.0), sample_hz=1.0)
+    states = motion_of(run).states[:, :, 0:3]
+    for one, other in ((0, 1), (1, 2), (2, 3), (3, 0), (0, 2), (1, 3)):
+        lengths = np.linalg.norm(states[:, one] - states[:, other], axis=1)
+        assert np.abs(lengths / lengths[0] - 1.0).max() < 1e-10
+    assert run.conservation["energy"]["relative"] < 1e-10 and run.warnings == ()
+
+
+def test_two_free_bodies_keep_momentum_and_turn_at_their_own_rate() -> None:
+    # A dumb-bell: v / L about the common centre, which goes straight on.
+    bodies = point("a", 0.0, 0.0, mass=1.0, v=(0.5, 0.0, 0.0)), point("b", 1.0, 0.0, mass=3.0, v=(0.5, 2.0, 0.0))
+    run = solvers.run(tied(*bodies, constraints=(rod("a", "b"),), gravity=WEIGHTLESS, duration_s=6.0), sample_hz=20.0)
+    apart = run.positions[:, 1] - run.positions[:, 0]
+    assert apart[:, 0] == pytest.approx(np.cos(2.0 * run.times), abs=1e-10)
+    centre = (run.positions[:, 0] + 3.0 * run.positions[:, 1]) / 4.0
+    assert centre[:, 1] == pytest.approx(1.5 * run.times, abs=1e-11)
+    assert {name: run.conservation[name]["relative"] < 1e-12 for name in run.conservation} == dict.fromkeys(
+        ("energy", "momentum", "angular_momentum"), True
+    )
+
+
+def test_dampers_between_bodies_keep_momentum() -> None:
+    bodies = point("a", 0.0, 0.0, v=(0.0, 1.0, 0.0)), point("b", 1.2, 0.0, mass=2.0), point("c", 2.0, 0.3)
+    links = spring("a", "b", damping=2.0, rest_length=1.0), spring("b", "c", damping=1.0), rod("c", "a")
+    run = solvers.run(tied(*bodies, constraints=links, gravity=WEIGHTLESS, duration_s=3.0), sample_hz=1.0)
+    assert "energy" not in run.conservation
+    assert run.conservation["momentum"]["relative"] < 1e-12 and run.conservation["angular_momentum"]["relative"] < 1e-12
+
+
+def test_a_falling_sphere_nears_its_terminal_speed() -> None:
+    # v = v_t tanh(g t / v_t), v_t^2 = 2 m g / (rho C_d A).
+    run = solvers.run(tied(ball("drop", 0.0, 0.0, radius=0.2), point("mote", 1.0, 0.0), air_density=1.2, duration_s=8.0), sample_hz=20.0)
+    terminal = math.sqrt(2.0 * G / (1.2 * 0.47 * math.pi * 0.04))
+    assert run.velocities[:, 0, 1] == pytest.approx(-terminal * np.tanh(G * run.times / terminal), rel=1e-10, abs=1e-12)
+    # A point has no area.
+    assert run.velocities[:, 1, 1] == pytest.approx(-G * run.times, rel=1e-12, abs=1e-13)
+
+
+def test_drag_on_a_pendulum_agrees_with_an_independent_integration() -> None:
+    given_scene = tied(ball("bob", 1.0, 0.0, radius=0.15), constraints=(rod("bob"),), air_density=1.2, linear_damping=0.1, duration_s=6.0)
+    run = solvers.run(given_scene, sample_hz=10.0)
+    area = 0.5 * 1.2 * 0.47 * math.pi * 0.15**2
+
+    def law(_: float, y: np.ndarray) -> list[float]:
+        return [y[1], -G * math.sin(y[0]) - area * abs(y[1]) * y[1] - 0.1 * y[1]]
+
+    truth = scipy.integrate.solve_ivp(law, (0.0, 6.0), [math.pi / 2.0, 0.0], "DOP853", run.times, rtol=1e-12, atol=1e-13).y[0]
+    # Drag has a kink in its second derivative where the bob turns back; the steps lose their order there.
+    assert run.positions[:, 0, 0] == pytest.approx(np.sin(truth), abs=1e-7)
+
+
+def test_linear_damping_is_an_exponential_loss_of_velocity() -> None:
+    run = solvers.run(tied(point("a", 0.0, 0.0, v=(3.0, 0.0, 1.0)), linear_damping=2.0, gravity=WEIGHTLESS, duration_s=4.0), sample_hz=10.0)
+    assert run.velocities[:, 0, 0] == pytest.approx(3.0 * np.exp(-2.0 * run.times), rel=1e-10)
+    assert run.positions[:, 0, 2] == pytest.approx(0.5 * (1.0 - np.exp(-2.0 * run.times)), rel=1e-10, abs=1e-13)
+
+
+def test_gravity_steps_and_ramps_with_its_keyframes() -> None:
+    # 0 until 1 s, -2 from there to 2 s, then evenly to -4 at 3 s, then exponentially to -1 at 5 s; score seconds last two.
+    frames = (
+        Keyframe(1.0, "gravity.y", -2.0), Keyframe(2.0, "gravity.y", -2.0, "linear"), Keyframe(3.0, "gravity.y", -4.0, "exp"),
+        Keyframe(5.0, "gravity.y", -1.0),
+    )  # fmt: skip
+    run = solvers.run(tied(point("a", 0.0, 0.0), gravity=WEIGHTLESS, keyframes=frames, duration_s=6.0, time_scale=2.0), sample_hz=1.0)
+    rate = math.log(4.0) / 4.0
+    speeds = [0.0, 0.0, -4.0, -10.0, -10.0 - 4.0 * (1.0 - math.exp(-2.0 * rate)) / rate, -10.0 - 3.0 / rate, -12.0 - 3.0 / rate]
+    assert run.velocities[:, 0, 1] == pytest.approx(speeds, abs=1e-10)
+    pulls = run.motion.acceleration(np.array([1.9, 2.1, 5.0, 7.0, 9.9, 10.1]))[:, 0, 1]
+    assert pulls == pytest.approx([0.0, -2.0, -3.0, -4.0 * math.exp(-rate), -math.exp(0.1 * rate), -1.0], abs=1e-8)
+
+
+def test_a_rod_breaks_at_the_angle_where_its_tension_says_so() -> None:
+    # Let go from the horizontal, a bob at depth d hangs on 3 m g d / L (Goldstein, Poole & Safko 2002, chapter 1).
+    run = solvers.run(tied(point("bob", 2.0, 0.0, mass=0.5), constraints=(rod("bob", break_force=10.0),), duration_s=3.0))
+    (time,) = breaks(run)
+    (place_,), (speed,) = (part[:, 0] for part in run.motion.at(np.array([time])))
+    depth = 2.0 * 10.0 / (3.0 * 0.5 * G)
+    assert place_[1] == pytest.approx(-depth, rel=1e-11)
+    (row,) = run.events.rows(run.body_ids, 1.0)
+    assert row["kind"] == "break" and row["body_id"] == "bob" and row["other_id"] is None and row["value"] == 0.0
+    later = run.motion.at(np.array([time + 1.0]))[0][0, 0]
+    assert later == pytest.approx(place_ + speed + np.array([0.0, -0.5 * G, 0.0]), abs=1e-11)
+    assert "energy" not in run.conservation and run.closed_form == []
+
+
+def test_a_spring_breaks_when_it_has_stretched_that_far() -> None:
+    # x = 1 + 0.3 sin(10 t): a pull of 20 N is a stretch of 0.2 m.
+    moving = point("bob", 1.0, 0.0, v=(3.0, 0.0, 0.0)), point("wall", 0.0, 0.0, static=True)
+    link = spring("bob", "wall", rest_length=1.0, break_force=20.0)
+    run = solvers.run(tied(*moving, constraints=(link,), gravity=WEIGHTLESS, duration_s=2.0))
+    assert breaks(run) == pytest.approx([math.asin(2.0 / 3.0) / 10.0], rel=1e-11)
+    assert run.velocities[-1, 0, 0] == pytest.approx(3.0 * math.sqrt(5.0) / 3.0, rel=1e-10) and run.events.other[0] == 1
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1.0 - 1e-6, 1), (1.0 + 1e-6, 0)])
+def test_a_peak_between_two_steps_is_not_missed(share: float, expected: int) -> None:
+    run = solvers.run(tied(point("bob", 1.0, 0.0), constraints=(rod("bob", break_force=3.0 * G * share),), duration_s=2.0))
+    assert len(breaks(run)) == expected
+
+
+def test_links_that_are_past_their_force_at_the_start_break_there_and_together() -> None:
+    bodies = point("a", 0.0, -1.0), point("b", 1.0, -1.0), point("c", 2.0, -1.0)
+    links = tuple(
+        rod(name, anchor=(x, 0.0, 0.0), break_force=force) for name, x, force in (("a", 0.0, 5.0), ("b", 1.0, 5.0), ("c", 2.0, 20.0))
+    )
+    run = solvers.run(tied(*bodies, constraints=links, duration_s=1.0))
+    assert breaks(run).tolist() == [0.0, 0.0] and run.events.body.tolist() == [0, 1]
+    assert run.positions[-1, :, 1] == pytest.approx([-1.0 - 0.5 * G, -1.0 - 0.5 * G, -1.0], abs=1e-10)
+
+
+def test_moments_are_roots_of_a_motion_as_good_as_its_steps() -> None:
+    # x = 1 + 0.3 cos(10 t), its speed and its acceleration: all are crossed when the closed form says so.
+    run = solvers.run(tied(point("bob", 1.3, 0.0), constraints=(spring("bob", rest_length=1.0),), gravity=WEIGHTLESS, duration_s=3.0))
+    speed = crossings(lambda t: run.motion.at(t)[1][:, 0, 0] - 1.0, 3.0)
+    pull = crossings(lambda t: run.motion.acceleration(t)[:, 0, 0] - 10.0, 3.0)
+    turns = 2.0 * math.pi * np.arange(5)
+    # -3 sin(10 t) rises through 1 at 10 t = pi + asin(1 / 3), -30 cos(10 t) through 10 at acos(-1 / 3).
+    assert speed == pytest.approx((turns + math.pi + math.asin(1.0 / 3.0)) / 10.0, abs=1e-11)
+    assert pull == pytest.approx((turns + math.acos(-1.0 / 3.0)) / 10.0, abs=1e-11)
+
+
+def test_a_motion_comes_back_from_its_columns_and_stands_still_after_its_end() -> None:
+    motion = motion_of(solvers.run(compared()[2]))
+    again, times = PiecewiseMotion.of_columns(motion.columns()), np.linspace(0.0, 2.0, 50)
+    assert all((one == other).all() for one, other in zip(motion.at(times), again.at(times), strict=True))
+    places, speeds = again.at(np.array([2.0, 9.0]))
+    assert (places[0] == places[1]).all() and speeds[0].any() and not speeds[1].any()
+    assert not again.acceleration(np.array([9.0])).any()
+
+
+def test_a_run_that_goes_on_from_the_middle_goes_on_the_same() -> None:
+    whole = tied(
+        point("a", 1.1, 0.0), point("b", 2.0, 0.5), constraints=(spring("a", k=30.0), rod("b", "a")), duration_s=4.0
+    )  # fmt: skip
+    run = solvers.run(whole)
+    places, speeds = run.motion.at(np.array([1.5]))
+    moved = [
+        dataclasses.replace(body, position=tuple(place_), velocity=tuple(speed))
+        for body, place_, speed in zip(whole.bodies, places[0].tolist(), speeds[0].tolist(), strict=True)
+    ]
+    later = solvers.run(dataclasses.replace(whole, bodies=tuple(moved), constraints=resolved(whole), duration_s=2.5))
+    assert later.warnings == () and later.positions[-1] == pytest.approx(run.positions[-1], abs=1e-8)
+
+
+def test_velocities_along_a_rod_are_taken_up_with_a_warning() -> None:
+    run = solvers.run(tied(point("bob", 1.0, 0.0, v=(2.0, 1.0, 0.0)), constraints=(rod("bob"),), duration_s=1.0))
+    assert run.velocities[0, 0] == pytest.approx([0.0, 1.0, 0.0]) and any("took up" in sentence for sentence in run.warnings)
+
+
+def test_a_body_that_goes_through_the_bounds_is_told_of() -> None:
+    fallen = solvers.run(scene(ball("a", 0.0, 1.0), solver="particles", duration_s=1.0))
+    assert fallen.positions[-1, 0, 1] == pytest.approx(1.0 - 0.5 * G) and any("Bounds do not act" in one for one in fallen.warnings)
+
+
+def test_the_timestep_is_honoured_where_it_is_set() -> None:
+    run = solvers.run(pendulum(30.0, duration_s=1.0, timestep=0.02))
+    assert np.diff(motion_of(run).times) == pytest.approx(0.02, rel=1e-9)
+    # Too long for the swing: said, or ended, never without numbers.
+    wild = solvers.run(pendulum(170.0, duration_s=60.0, timestep=0.9))
+    assert np.isfinite(wild.positions).all() and np.isfinite(wild.velocities).all() and wild.warnings != ()
+
+
+def test_a_link_that_turns_faster_than_foreseen_has_its_steps_divided() -> None:
+    # A light body on a heavy one: when the heavy one falls past, the light one is thrown round.
+    whip = point("heavy", 1.0, 0.0, mass=50.0), point("light", 1.05, 0.0, mass=0.01)
+    run = solvers.run(tied(*whip, constraints=(rod("heavy"), rod("light", "heavy")), duration_s=1.5), sample_hz=1.0)
+    assert run.conservation["energy"]["relative"] < 1e-9 and run.warnings == ()
+
+
+A, B = point("a", 1.0, 0.0), point("b", 2.0, 0.0)
+HINGE = Constraint("h", "hinge", "a", "b")
+REFUSED = [
+    (tied(A, B, constraints=(HINGE,)), "constraints.0.kind", Unsupported, "rigid"),
+    (tied(A, B, constraints=(dataclasses.replace(HINGE, kind="pin"),)), "constraints.0.kind", Unsupported, "rigid"),
+    (tied(dataclasses.replace(A, shape="box", size={"width": 1.0, "height": 1.0})), "bodies.0.shape", Unsupported, "rigid"),
+    (tied(dataclasses.replace(A, angular_velocity=1.0)), "bodies.0.angular_velocity", Unsupported, "rigid"),
+    (tied(dataclasses.replace(A, orbit=Orbit(1.0, 1.0))), "bodies.0.orbit", Unsupported, "kepler"),
+    (tied(dataclasses.replace(A, mass=math.nan)), "bodies.0.mass", EngineError, "kg"),
+    (tied(dataclasses.replace(A, mass=0.0)), "bodies.0.mass", EngineError, "kg"),
+    (tied(dataclasses.replace(A, position=(0.0, math.inf, 0.0))), "bodies.0.position", EngineError, "finite"),
+    (tied(A, dataclasses.replace(B, velocity=(0.0, math.nan, 0.0))), "bodies.1.velocity", EngineError, "finite"),
+    (tied(A, dataclasses.replace(B, shape="circle", size={})), "bodies.1.size.radius", EngineError, "radius"),
+    (tied(A, constraints=(rod("a", "a"),)), "constraints.0.other_body_id", Contradiction, "itself"),
+    (tied(A, constraints=(rod("a", "z"),)), "constraints.0.other_body_id", EngineError, "no body"),
+    (tied(A, constraints=(rod("z"),)), "constraints.0.body_id", EngineError, "no body"),
+    (tied(A, constraints=(rod("a", anchor=(1.0, 0.0, 0.0)),)), "constraints.0.rest_length", Contradiction, "0 m"),
+    (tied(A, constraints=(rod("a", rest_length=1.1),)), "constraints.0.rest_length", Contradiction, "1.1 m"),
+    (tied(A, constraints=(rod("a", rest_length=math.nan),)), "constraints.0.rest_length", OutOfRange, "m"),
+    (tied(A, constraints=(rod("a", stiffness=1.0),)), "constraints.0.stiffness", Unsupported, "spring"),
+    (tied(A, B, constraints=(rod("b", "a"), rod("a", break_force=-1.0))), "constraints.1.break_force", OutOfRange, "N"),
+    (tied(A, constraints=(rod("a", anchor=(math.nan, 0.0, 0.0)),)), "constraints.0.anchor", EngineError, "finite"),
+    (tied(A, constraints=(dataclasses.replace(spring("a"), stiffness=None),)), "constraints.0.stiffness", EngineError, "N/m"),
+    (tied(A, constraints=(spring("a", k=math.inf),)), "constraints.0.stiffness", OutOfRange, "N/m"),
+    (tied(A, constraints=(spring("a", damping=-1.0),)), "constraints.0.damping", OutOfRange, "N\\*s/m"),
+    (tied(A, gravity=(0.0, math.nan, 0.0)), "physics.gravity.y", OutOfRange, "m/s"),
+    (tied(A, linear_damping=math.inf), "physics.linear_damping", OutOfRange, "1/s"),
+    (tied(A, air_density=-1.0), "physics.air_density", OutOfRange, "kg/m"),
+    (tied(A, timestep=math.nan), "physics.timestep", OutOfRange, "s"),
+    (tied(A, keyframes=(Keyframe(1.0, "restitution", 0.5),)), "timeline.keyframes.0.parameter", Unsupported, "restitution"),
+    (tied(A, keyframes=(Keyframe(1.0, "gravity.x", 1e9),)), "timeline.keyframes.0.value", OutOfRange, "m/s"),
+    (tied(A, constraints=(spring("a", k=1e9),), duration_s=600.0), "duration_s", TooExpensive, "limit"),
+    (tied(A, duration_s=600.0, timestep=1e-9), "duration_s", TooExpensive, "limit"),
+    (tied(A, constraints=(spring("a", k=1e9),), duration_s=600.0, time_scale=1e10), "duration_s", TooExpensive, "limit"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given_scene", "field", "kind", "word"), REFUSED, ids=[f"{n} {case[1]}" for n, case in enumerate(REFUSED)])
+def test_what_the_solver_cannot_honour_is_refused_by_name(given_scene: Scene, field: str, kind: type[EngineError], word: str) -> None:
+    with pytest.raises(kind, match=word) as caught:
+        solvers.run(given_scene)
+    assert caught.value.field == field
+
+
+def test_progress_grows_and_can_cancel() -> None:
+    seen: list[float] = []
+    solvers.run(chain(3, 1.0, duration_s=6.0, sag=0.3), seen.append, sample_hz=1.0)
+    assert seen[0] == 0.0 and seen[-1] == 1.0 and seen == sorted(seen) and len(seen) > 3
+
+    def cancel(fraction: float) -> None:
+        if fraction > 0.2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        solvers.run(chain(3, 1.0, duration_s=6.0, sag=0.3), cancel)
+
+
+def test_bodies_alone_and_no_bodies_at_all_are_scenes_too() -> None:
+    assert solvers.run(tied(duration_s=1.0)).positions.shape == (61, 0, 3)
+    still = solvers.run(tied(dataclasses.replace(A, static=True), B, constraints=(rod("a"), spring("b", "a")), duration_s=0.5))
+    assert not still.velocities[:, 0].any() and np.isinf(still.masses[0])
+
+
+NUMBER = st.floats(-3.0, 3.0, allow_nan=False)
+
+
+@st.composite
+def small_scenes(draw: st.DrawFn) -> Scene:
+    """Up to five bodies with up to six links of every kind, anywhere, in any air, with or without keyframes and breaks."""
+    count = draw(st.integers(1, 5))
+    bodies = []
+    for number in range(count):
+        spot = (number + 0.3 * draw(NUMBER), draw(NUMBER), draw(st.sampled_from([0.0, 0.0, 0.7])))
+        speed = (draw(NUMBER), draw(NUMBER), 0.0) if draw(st.booleans()) else ORIGIN
+        round_ = draw(st.booleans())
+        bodies.append(
+            Body(
+                str(number), str(number), "circle" if round_ else "point", {"radius": 0.2} if round_ else {},
+                mass=draw(st.sampled_from([0.01, 1.0, 20.0])), position=spot, velocity=speed, static=draw(st.integers(0, 5)) == 0,
+            )
+        )  # fmt: skip
+    links = []
+    for number in range(draw(st.integers(0, 6))):
+        body, other = str(draw(st.integers(0, count - 1))), draw(st.sampled_from([None, *(str(n) for n in range(count))]))
+        anchor = (draw(NUMBER), draw(NUMBER), 0.0) if other is None else None
+        breaking = draw(st.sampled_from([None, None, 5.0, 50.0]))
+        one = Constraint(str(number), "distance", body, other, anchor, break_force=breaking)
+        if draw(st.booleans()):
+            length, damper = draw(st.sampled_from([None, 0.0, 1.0])), draw(st.sampled_from([0.0, 0.5, 5.0]))
+            one = dataclasses.replace(one, kind="spring", stiffness=draw(st.sampled_from([1.0, 50.0])), rest_length=length, damping=damper)
+        links.append(one)
+    names, ways = ("gravity.y", "linear_damping", "air_density"), ("step", "linear", "exp")
+    frames = [
+        Keyframe(draw(st.floats(0.0, 0.6)), draw(st.sampled_from(names)), draw(st.floats(0.0, 3.0)), draw(st.sampled_from(ways)))
+        for _ in range(draw(st.sampled_from([0, 0, 1, 3])))
+    ]
+    return tied(
+        *bodies,
+        constraints=tuple(links),
+        keyframes=tuple(frames),
+        duration_s=0.4,
+        gravity=(0.0, draw(st.sampled_from([0.0, -G])), draw(st.sampled_from([0.0, 1.0]))),
+        linear_damping=draw(st.sampled_from([0.0, 0.0, 0.5, 30.0])),
+        air_density=draw(st.sampled_from([0.0, 0.0, 1.2])),
+        timestep=draw(st.sampled_from([None, None, 0.01])),
+    )
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(small_scenes())
+def test_any_small_scene_ends_finite_and_ordered_within_its_estimate_and_the_same_again(given_scene: Scene) -> None:
+    try:
+        cost = solvers.check(given_scene, limit=200)
+    except EngineError as refusal:
+        assert refusal.field
+        return
+    run = solvers.run(given_scene, limit=200, sample_hz=20.0)
+    events = run.events
+    for column in (run.positions, run.velocities, events.time, events.position, events.value):
+        assert np.isfinite(column).all()
+    assert np.all(np.diff(events.time) >= 0) and run.steps <= 3 * cost
+    if events.status == "complete" and "energy" in run.conservation and given_scene.physics.timestep is None and not run.warnings:
+        assert run.conservation["energy"]["relative"] < 1e-6
+    assert solvers.run(given_scene, limit=200, sample_hz=20.0).hash() == run.hash()

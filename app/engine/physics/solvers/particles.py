@@ -121,7 +121,7 @@ def _check_length(one: Constraint, path: str, scene: Scene) -> None:
 
 
 def estimate(scene: Scene) -> int:
-    """The work of a run: RATTLE steps of up to 64 bodies and links, with as many again for steps that are divided, and some for breaks."""
+    """The work of a run: RATTLE steps by their `work`, with a fifth for steps that are divided, and some for breaks."""
     network = Network.of(scene)
     breakable = sum(math.isfinite(link.breaks) for link in network.links)
     divided = 0.0 if scene.physics.timestep is not None else _FEW_DIVIDED

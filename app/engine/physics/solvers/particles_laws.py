@@ -16,6 +16,9 @@ PARAMETERS = ("gravity.x", "gravity.y", "gravity.z", "linear_damping", "air_dens
 
 CHANGEABLE = frozenset(PARAMETERS)
 
+_INSTANT = 1e-12
+"""Keyframes closer than this share of the run are at one moment."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -42,7 +45,10 @@ def spans(scene: Scene) -> list[Span]:
     """The spans between the keyframes of a scene, in order; one at least."""
     scale, end = scene.physics.time_scale, scene.duration_s * scene.physics.time_scale
     frames = {name: frames_of(scene, name) for name in PARAMETERS}
-    edges = sorted({0.0, *(frame.time_s * scale for name in PARAMETERS for frame in frames[name] if 0.0 < frame.time_s * scale < end)})
+    edges = [0.0]
+    for time in sorted(frame.time_s * scale for name in PARAMETERS for frame in frames[name]):
+        if edges[-1] + _INSTANT * end < time < end - _INSTANT * end:
+            edges.append(time)
     return [_span(scene, frames, start, stop) for start, stop in zip(edges, [*edges[1:], end], strict=True)]
 
 
@@ -61,8 +67,7 @@ def _span(scene: Scene, frames: dict[str, list[Keyframe]], start: float, end: fl
     scale, first = scene.physics.time_scale, initial(scene)
     rows = []
     for name in PARAMETERS:
-        # Edges are keyframes' own times, so that the middle of a span has the keyframe that holds in all of it.
-        index = sum(frame.time_s * scale <= start for frame in frames[name]) - 1
+        index = sum(frame.time_s * scale <= start + _INSTANT * scene.duration_s * scale for frame in frames[name]) - 1
         frame = frames[name][index] if index >= 0 else None
         if frame is None or frame.interpolation == "step" or index + 1 == len(frames[name]):
             rows.append((0, first[name] if frame is None else frame.value, 0.0, start))

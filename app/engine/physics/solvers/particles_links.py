@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 SPHERE_DRAG = 0.47
 """Drag coefficient of a sphere at Reynolds numbers of 1e3 to 1e5 (Hoerner 1965, Fluid-Dynamic Drag, chapter 3)."""
 
-_UNIT = 64.0
+_LEAST, _UNIT = 0.25, 8192.0
 
 
 class Link(NamedTuple):
@@ -90,13 +90,13 @@ class Network:
         return [link for link in self.links if not link.rod]
 
     def work(self) -> float:
-        """The work of one RATTLE step, in units of _UNIT bodies and springs; at least 1."""
+        """The work of one RATTLE step: a quarter, and the more the more links there are; one for about 220 rods in a chain."""
         rods = self.rods
         first = envelope(rods, self.inverse)
         widths = [row - low + 1 for row, low in enumerate(first)]
         pairs = sum(1 for _ in _pairs(rods, self.inverse))
         factor = sum(8.0 + pairs / max(len(rods), 1) + 8.0 * width + 0.2 * width * width for width in widths)
-        return max((self.bodies + 2.0 * len(self.springs) + factor) / _UNIT, 1.0)
+        return _LEAST + (self.bodies + 2.0 * len(self.springs) + factor) / _UNIT
 
 
 def ordered(rods: Sequence[Link], inverse: Array) -> list[Link]:

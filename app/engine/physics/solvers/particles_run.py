@@ -27,7 +27,7 @@ _LOOKS = 16
 _ALIKE = 1e-9
 _ROOT = 1e-12
 _PEAK = 1e-6
-_NUMBERS = 30_000
+_NUMBERS = 8_000
 
 Array = NDArray[np.float64]
 

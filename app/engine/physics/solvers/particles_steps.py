@@ -19,6 +19,11 @@ WEIGHTS = (
 STEPS_PER_TURN = 40.0
 """Steps in the shortest turn or vibration that is foreseen, where the scene sets no timestep."""
 
+FEW_STEPS_PER_TURN = 16.0
+"""The same for a scene of more than MANY links, of which few move so fast."""
+
+MANY = 32
+
 FEWEST_STEPS = 100
 TURN = 2.0 * math.pi
 
@@ -36,7 +41,11 @@ def longest(scene: Scene, network: Network) -> float:
     if scene.physics.timestep is not None:
         return scene.physics.timestep
     rate, whole = foreseen(scene, network), scene.duration_s * scene.physics.time_scale
-    return min(whole / FEWEST_STEPS, TURN / STEPS_PER_TURN / rate if rate > 0 else math.inf)
+    return min(whole / FEWEST_STEPS, TURN / _per_turn(network) / rate if rate > 0 else math.inf)
+
+
+def _per_turn(network: Network) -> float:
+    return STEPS_PER_TURN if len(network.links) <= MANY else FEW_STEPS_PER_TURN
 
 
 def count(scene: Scene, length: float, step: float) -> float:
@@ -58,4 +67,4 @@ def dividing(scene: Scene, network: Network) -> float:
     """The rate (rad/s) of turning past which a step is divided; infinite where the scene sets the timestep."""
     if scene.physics.timestep is not None:
         return math.inf
-    return _MARGIN * TURN / STEPS_PER_TURN / longest(scene, network)
+    return _MARGIN * TURN / _per_turn(network) / longest(scene, network)
