@@ -29,7 +29,7 @@ TARGETS: dict[str, Quantity] = {
 }
 """What a mapping can set, with the unit and limits of its range."""
 
-EVENTS = ("collision", "transit", "conjunction", "apsis", "zero_crossing", "threshold", "marker")
+EVENTS = ("collision", "transit", "conjunction", "apsis", "zero_crossing", "threshold", "marker", "break")
 CURVES = ("linear", "log", "power", "frequency_scale")
 CLAMPS = ("error", "clamp", "drop")
 DOMAINS = ("explicit", "data", "percentile")

@@ -9,6 +9,10 @@ References: those of `particles_kernel`; Goldstein, Poole & Safko (2002), Classi
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from app.engine.catalogue import CONSTRAINT, PHYSICS
 from app.engine.errors import Contradiction, EngineError, TooExpensive, Unsupported
@@ -19,6 +23,7 @@ from app.engine.physics.solvers import particles_kernel as kernel
 from app.engine.physics.solvers import particles_report as report
 from app.engine.physics.solvers.particles_laws import CHANGEABLE
 from app.engine.physics.solvers.particles_links import Network
+from app.engine.physics.solvers.particles_motion import PiecewiseMotion
 from app.engine.physics.solvers.particles_run import Arithmetic, Run
 from app.engine.physics.solvers.particles_steps import WEIGHTS, total
 from app.engine.physics.solvers.solution import Progress, Solution, check_keyframes, event_table, masses_of, named
@@ -142,6 +147,11 @@ def compiled(enabled: bool) -> None:
     from app.engine.physics.solvers import particles_compiled as fast  # noqa: PLC0415  140 MB that the web process does without
 
     _arithmetic = Arithmetic(fast.begin, fast.advance, fast.assemble, fast.floats, fast.integers)
+
+
+def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> PiecewiseMotion:
+    """The motion of a run of the scene, from what its `columns()` gave."""
+    return PiecewiseMotion.of_columns(columns)
 
 
 def solve(scene: Scene, progress: Progress, limit: int) -> Solution:

@@ -6,7 +6,9 @@ a hit the velocity has two values, that before and that after it: no piece of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
