@@ -8,6 +8,7 @@ with start("gthread") as server:
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -42,6 +43,12 @@ class Refused(AssertionError):
         self.error = error
 
 
+class _Packet(socketio.packet.Packet):
+    """A packet in Python's own JSON: an application that is made in this process sets another one, for all packets."""
+
+    json = json
+
+
 class Peer:
     """One connection. `told` holds (event, payload) in order of arrival, `heard` the monotonic times at which revisions came.
 
@@ -52,7 +59,8 @@ class Peer:
         self.told: list[tuple[str, Any]] = []
         self.heard: dict[int, float] = {}
         self.ended = threading.Event()
-        self.client = _in_order(socketio.Client(reconnection=False, websocket_extra_options={} if origin is None else {"origin": origin}))
+        options_of_websocket = {} if origin is None else {"origin": origin}
+        self.client = _in_order(socketio.Client(reconnection=False, serializer=_Packet, websocket_extra_options=options_of_websocket))
         refusals: list[Any] = []
         self.client.on("*", self._hear)
         self.client.on("connect_error", refusals.append)

@@ -152,7 +152,8 @@ def test_a_cursor_a_selection_and_a_status_reach_the_others(both: Two) -> None:
         "cursor": {"scene_id": scene, "x": 1.5, "y": -2},
         "selection": [f"bodies/{scene}"],
     }
-    assert eventually(both.of_one) == expected
+    told = eventually(lambda: both.of_one().get("cursor") and both.of_one())
+    assert {name: told[name] for name in expected} == expected
     with both.bob.connected(both.other.client.connection_url) as later:
         listed = later.join(both.universe_id)["presence"]
         entry = next(entry for entry in listed if entry["cid"] == both.ones["cid"])

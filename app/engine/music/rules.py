@@ -49,7 +49,11 @@ EVENTS_OF_SOLVER = {
 """Events that a solver itself makes; zero_crossing, threshold and marker come from the motion and the timeline of any."""
 
 _FILTERS = {"collision": ("min_impulse", "with"), "zero_crossing": ("quantity",), "threshold": ("quantity", "level")}
-_ORBITAL = ("period", "frequency", "angle")
+_GIVEN_BY = {
+    "period": ("kepler", "nbody", "particles", "resonator"),
+    "frequency": ("kepler", "nbody", "particles", "resonator"),
+    "angle": ("kepler", "nbody", "particles", "rigid"),
+}
 _EXPONENT = Quantity("exponent", "p", "1", 0, 100, 1.0, "Exponent of a power curve.", _OURS, above=True)
 _FACTOR = Quantity("factor", "f", "1", 0, 1e18, 1.0, "Sounding over physical frequency.", _OURS, above=True)
 _MIN_IMPULSE = Quantity("min_impulse", "J", "N*s", 0, 1e40, 0.0, "Weakest collision that sounds.", _OURS)
@@ -328,12 +332,11 @@ def _check_meaning(rule: Rule, scene: Scene) -> None:
     )
     if quantity in EVENT_ONLY and rule.trigger != "collision":
         raise EngineError(f"Only a collision has an {quantity}; the trigger is {rule.trigger}.", "source.quantity")
-    if quantity in _ORBITAL and scene.solver == "ballistic":
+    givers = _GIVEN_BY.get(quantity)
+    if givers and scene.solver not in givers:
         raise Unsupported(
-            f"The bodies of the solver ballistic have no {quantity}; the solvers kepler and nbody give it.", "source.quantity"
+            f"The bodies of the solver {scene.solver} have no {quantity}; the solvers {', '.join(givers)} give it.", "source.quantity"
         )
-    if quantity == "angle" and scene.solver == "resonator":
-        raise Unsupported("The bodies of the solver resonator have no angle; the solvers kepler and nbody give it.", "source.quantity")
     if rule.target == "rate" and rule.trigger != "continuous":
         raise EngineError("A rate needs a continuous trigger: it is what strikes the notes.", "target")
     if rule.trigger == "apsis":

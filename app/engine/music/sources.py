@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from app.engine.errors import EngineError
 from app.engine.music.curves import Floats, each
+from app.engine.physics.constraints import LINKS
 from app.engine.physics.scene import Orbit, Scene
 from app.engine.physics.timeline import frames_of, value_at
-from app.engine.physics.trajectory import Trajectory
+from app.engine.physics.trajectory import Trajectory, Turning
 
 Integers = NDArray[np.int64]
 
@@ -110,6 +111,7 @@ class Readings:
         self.scene = scene
         self.trajectory = trajectory
         self._parents = [parent_of(body.orbit, scene) if body.orbit else None for body in scene.bodies]
+        self._anchors = _anchors(scene)
 
     def values(self, quantity: str, at: Occurrences) -> Floats:
         """The quantity of each occurrence's body, in the unit of `unit_of`, shape (n,).
@@ -126,7 +128,7 @@ class Readings:
         if quantity == "separation":
             return self._separation(at)
         if quantity == "angle":
-            return self._true_longitude(at)
+            return self._angle(at)
         if quantity == "mass":
             return self._masses(at)
         if quantity == "impulse":
@@ -144,7 +146,7 @@ class Readings:
         values = np.full(len(at), np.nan) if known is None else np.asarray(known, dtype=np.float64)[at.body]
         missing = np.flatnonzero(~np.isfinite(values))
         if len(missing):
-            raise EngineError(f"{self._name(at.body[missing[0]])} has no {quantity}: it has no orbit.", "source.quantity")
+            raise EngineError(f"{self._name(at.body[missing[0]])} has no {quantity} of its own in this scene.", "source.quantity")
         return values
 
     def _states(self, at: Occurrences) -> tuple[Floats, Floats]:
@@ -187,13 +189,27 @@ class Readings:
     def _others(self, at: Occurrences, others: Integers) -> tuple[Floats, Floats]:
         return self._states(Occurrences(at.time, others, at.body, at.impulse, at.arriving))
 
+    def _angle(self, at: Occurrences) -> Floats:
+        """In rad: of a body that turns its own angle, of one that hangs on a fixed point that from straight down, else its longitude."""
+        motion = self.trajectory.motion
+        if isinstance(motion, Turning):
+            times, place = np.unique(at.time, return_inverse=True)
+            angles: Floats = motion.turned(times)[0]
+            return angles[place, at.body]
+        anchors = [self._anchors.get(body) for body in at.body.tolist()]
+        if self._anchors and None not in anchors:
+            hanging = self._states(at)[0] - np.array(anchors)
+            swung: Floats = np.arctan2(hanging[:, 0], -hanging[:, 1])
+            return swung
+        return self._true_longitude(at)
+
     def _true_longitude(self, at: Occurrences) -> Floats:
         """Node plus angle in the plane of the orbit, from the parent, in (-pi, pi]."""
         orbits = [self.scene.bodies[body].orbit for body in at.body.tolist()]
         parents = [self._parents[body] for body in at.body.tolist()]
         lost = next((body for body, parent in zip(at.body, parents, strict=True) if parent is None), None)
         if lost is not None:
-            raise EngineError(f"{self._name(lost)} has no angle: it has no orbit.", "source.quantity")
+            raise EngineError(f"{self._name(lost)} has no angle: it has no orbit and hangs on no fixed point.", "source.quantity")
         relative = self._states(at)[0] - self._others(at, np.asarray(parents, dtype=np.int64))[0]
         angles = [_longitude(vector, orbit) for vector, orbit in zip(relative.tolist(), orbits, strict=True) if orbit is not None]
         return np.array(angles, dtype=np.float64)
@@ -209,6 +225,22 @@ class Readings:
 
     def _name(self, body: int) -> str:
         return f"Body {self.scene.bodies[int(body)].name!r}"
+
+
+def _anchors(scene: Scene) -> dict[int, tuple[float, float, float]]:
+    """By the index of a body, the fixed point or static body that a spring or distance holds it to; the first one where there are more."""
+    index = {body.id: number for number, body in enumerate(scene.bodies)}
+    found: dict[int, tuple[float, float, float]] = {}
+    for one in scene.constraints:
+        if one.kind not in LINKS or one.body_id not in index:
+            continue
+        ends = [(one.body_id, one.other_body_id), (one.other_body_id, one.body_id)] if one.other_body_id else [(one.body_id, None)]
+        for mine, other in ends:
+            held = scene.bodies[index[other]] if other in index else None
+            place = one.anchor if other is None else held.position if held is not None and held.static else None
+            if place is not None and mine in index:
+                found.setdefault(index[mine], place)
+    return found
 
 
 def _square(vectors: Floats) -> Floats:
