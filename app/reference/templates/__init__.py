@@ -13,7 +13,17 @@ import orjson
 
 from app.engine.reference import SYSTEMS, as_scene_content
 
-TEMPLATES = ("bouncing_ball", "box_of_gas", *SYSTEMS)
+TEMPLATES = (
+    "bouncing_ball",
+    "pendulum_wave",
+    "newtons_cradle",
+    "double_pendulum",
+    "spring_chain",
+    "box_of_gas",
+    *SYSTEMS,
+    "struck_bars",
+    "drum",
+)
 """Their names, in the order in which they are shown."""
 
 
