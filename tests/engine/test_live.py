@@ -53,6 +53,14 @@ PULLING = {
     ],
 }  # fmt: skip
 
+RINGING = {
+    **ORBITS, "solver": "resonator", "duration_s": 4.0, "timeline": {"keyframes": [], "markers": [{"time_s": 2.0, "name": "bar"}]},
+    "bodies": [
+        {"id": "bar", "name": "Bar", "mass": 0.1, "velocity": {"x": 1.0}, "material": {"preset": "steel"},
+         "resonator": {"kind": "bar", "length": 0.2, "thickness": 0.006}},
+    ],
+}  # fmt: skip
+
 
 def changed(snapshot: dict[str, Any], **physics: Any) -> dict[str, Any]:
     """A snapshot with other physics."""
@@ -73,7 +81,7 @@ def positions(frame: bytes, dimensions: int) -> Any:
     return np.frombuffer(frame, dtype="<f4").reshape(-1, dimensions)
 
 
-@pytest.mark.parametrize("snapshot", [BALLS, ORBITS, PULLING], ids=["balls", "orbits", "pulling"])
+@pytest.mark.parametrize("snapshot", [BALLS, ORBITS, PULLING, RINGING], ids=["balls", "orbits", "pulling", "ringing"])
 def test_a_run_from_the_beginning_is_the_simulation_and_its_score(snapshot: dict[str, Any]) -> None:
     base, _ = live.perform(snapshot, None, None, LIMIT)
     trajectory, score = offline(snapshot)
@@ -84,6 +92,21 @@ def test_a_run_from_the_beginning_is_the_simulation_and_its_score(snapshot: dict
     told = [orjson.loads(note) for note in base.notes]
     assert told == [{name: value for name, value in note.row().items() if name != "track"} for note in score.notes]
     assert sorted(base.tracks) == [index for index, note in enumerate(score.notes) if note.track is not None]
+
+
+def test_an_edit_of_what_rings_is_heard_from_the_next_strike_on() -> None:
+    after = copy.deepcopy(RINGING)
+    after["bodies"][0]["resonator"]["length"] = 0.1
+    memory = live.Memory()
+    base, _ = live.perform(RINGING, None, None, LIMIT, memory)
+    _, run = live.perform(after, live.carried(base, RINGING, after, 1.0), RINGING, LIMIT, memory)
+    assert run is not None
+    assert not live.same_physics(RINGING, after)
+    first, second = ([orjson.loads(note) for note in one.notes] for one in (base, run))
+    assert [note["t_s"] for note in first] == [0.0, 2.0]
+    # It was struck at its start, so not again by the edit; half the length is two octaves.
+    assert [note["t_s"] for note in second] == [2.0]
+    assert second[0]["hz"] == pytest.approx(4.0 * first[0]["hz"])
 
 
 def test_an_edit_of_gravity_leaves_place_and_speed_of_that_moment() -> None:
