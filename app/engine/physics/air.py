@@ -5,7 +5,7 @@ References
 U.S. Standard Atmosphere, 1976 (NOAA-S/T 76-1562), equations 42, 50, 51 and 53: density, speed of sound, viscosity, thermal conductivity.
 Levine, Schwinger (1948), Physical Review 73, 383-406: end correction 0.6133 a and reflection of an unflanged open end.
 Kirchhoff (1868), Annalen der Physik 210, 177-193: losses at the wall of a tube wider than its boundary layers.
-Fletcher, Rossing (1998), The Physics of Musical Instruments, 2nd ed., sections 8.2 and 8.3.
+Fletcher, Rossing (1998), The Physics of Musical Instruments, 2nd ed., chapter 8.
 """
 
 from __future__ import annotations

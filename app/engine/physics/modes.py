@@ -6,7 +6,7 @@ that their mean square over the body is 1; then the modal mass of every mode is 
 References
 ----------
 Fletcher, Rossing (1998), The Physics of Musical Instruments, 2nd ed., chapters 2 (strings and bars) and 3 (membranes and plates).
-Blevins (1979), Formulas for Natural Frequency and Mode Shape, tables 8-1, 11-1, 11-4 and 11-6.
+Blevins (1979), Formulas for Natural Frequency and Mode Shape, table 8-1.
 Leissa (1969), Vibration of Plates, NASA SP-160, section 2.1.1 (clamped circular plate).
 """
 

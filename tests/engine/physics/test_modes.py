@@ -40,7 +40,7 @@ def test_bars_have_the_roots_of_the_table(ends: str, roots: tuple[float, ...]) -
     ("ends", "ratios"), [("free", (1.0, 2.75654, 5.40392, 8.93295)), ("cantilever", (1.0, 6.26689, 17.54748, 34.38606))]
 )
 def test_bars_have_the_ratios_of_the_textbook(ends: str, ratios: tuple[float, ...]) -> None:
-    """Squares of the roots in Blevins (1979), table 8-1, rounded to five decimals; Fletcher & Rossing (1998), section 2.15, has three."""
+    """Squares of the roots in Blevins (1979), table 8-1, rounded to five decimals; Fletcher & Rossing (1998), chapter 2, has three."""
     roots = modes.bar_roots(ends, 4)
     assert [(root / roots[0]) ** 2 for root in roots] == pytest.approx(ratios, rel=1e-6)
 
@@ -118,7 +118,7 @@ def test_no_low_mode_of_a_round_membrane_or_plate_is_left_out() -> None:
 
 
 def test_a_clamped_round_plate_has_the_frequencies_of_the_report() -> None:
-    """Leissa (1969), Vibration of Plates, NASA SP-160, table 2.1: squares of the roots, to the digits it prints."""
+    """Leissa (1969), Vibration of Plates, NASA SP-160, section 2.1.1: squares of the roots, to the digits it prints."""
     known = {(0, 1): 10.2158, (1, 1): 21.26, (2, 1): 34.88, (0, 2): 39.771, (1, 2): 60.82, (0, 3): 89.104}
     found = {(root.m, root.n): root.value**2 for root in modes.round_plate_roots(32)}
     for numbers, square in known.items():
@@ -141,7 +141,7 @@ def test_no_low_mode_of_a_rectangle_is_left_out(length: float, width: float) -> 
 
 
 def test_air_is_that_of_the_standard_atmosphere() -> None:
-    """U.S. Standard Atmosphere, 1976, tables I and III at sea level: 340.294 m/s, 1.2250 kg/m^3, 1.7894e-5 Pa s, 2.5326e-2 W/(m K)."""
+    """U.S. Standard Atmosphere, 1976, at sea level: 340.294 m/s, 1.2250 kg/m^3, 1.7894e-5 Pa s, 2.5326e-2 W/(m K)."""
     assert STANDARD.speed_of_sound == pytest.approx(340.294, rel=2e-5)
     assert STANDARD.density == pytest.approx(1.2250, rel=5e-5)
     assert STANDARD.viscosity == pytest.approx(1.7894e-5, rel=5e-5)
@@ -159,7 +159,7 @@ def test_an_open_pipe_has_all_harmonics_and_a_stopped_one_the_odd_ones() -> None
 
 
 def test_the_walls_of_a_pipe_take_what_the_textbook_says() -> None:
-    """alpha = 1.2e-5 sqrt(w) / a in 1/m, near room temperature: Fletcher & Rossing (1998), section 8.2; two digits."""
+    """alpha = 1.2e-5 sqrt(w) / a in 1/m, near room temperature: Fletcher & Rossing (1998), chapter 8; two digits."""
     pipe, air = Pipe(2.0, 0.003, True), Air(300.0, 101325.0)
     k = pipe.wave_number(1)
     alpha = 1.2e-5 * math.sqrt(k * air.speed_of_sound) / pipe.radius

@@ -62,15 +62,16 @@ def strikes(run: Trajectory) -> list[tuple[float, int, float]]:
 
 
 def test_a_guitar_string_sounds_the_note_that_its_maker_names() -> None:
-    """Plain steel .010 in: unit weight 2.215e-5 lb/in, 16.2 lb at E4 = 329.63 Hz on a scale of 25.5 in; D'Addario, String Tension Guide.
+    """Plain steel .010 in: unit weight 2.215e-5 lb/in, 16.2 lb at E4 = 329.63 Hz on a scale of 25.5 in; D'Addario, String
+    Tension Specifications.
 
     The tension is given to three digits, half of the last of which is 2.7 cents.
     """
     string = {"kind": "string", "length": 25.5 * INCH, "tension": 16.2 * POUND_FORCE, "linear_density": 2.215e-5 * POUND / INCH}
     assert frequencies(body(string, material={"damping_ratio": 1e-3}))[0] == pytest.approx(329.63, rel=1.6e-3)
-    # The same wire by its gauge and the density of steel: 2.2 % of a wire's weight is what its drawing may leave open.
+    # The same wire by its gauge and the density of steel. Music wire of this gauge may be off by 0.0002 in, 2 % of it and of the frequency.
     by_gauge = {"kind": "string", "length": 25.5 * INCH, "tension": 16.2 * POUND_FORCE, "radius": 0.005 * INCH}
-    assert frequencies(body(by_gauge))[0] == pytest.approx(329.63, rel=0.011)
+    assert frequencies(body(by_gauge))[0] == pytest.approx(329.63, rel=0.02)
 
 
 @pytest.mark.parametrize(("length", "thickness"), [(10.0, 0.25), (6.0, 0.25), (12.0, 0.1875), (7.5, 0.3125)])
@@ -112,7 +113,7 @@ def test_a_stiff_string_is_stretched_as_the_textbook_says() -> None:
 
 
 def test_a_drumhead_sounds_by_its_tension_per_metre_of_rim() -> None:
-    """f_01 = 2.4048 / (2 pi a) sqrt(T / sigma): Fletcher & Rossing (1998), section 3.2; T = 3000 N / (2 pi 0.16 m)."""
+    """f_01 = 2.4048 / (2 pi a) sqrt(T / sigma): Fletcher & Rossing (1998), chapter 3; T = 3000 N / (2 pi 0.16 m)."""
     skin = MATERIALS["skin"]
     expected = 2.4048255577 / (2.0 * math.pi * 0.16) * math.sqrt(3000.0 / (2.0 * math.pi * 0.16) / (skin["density"] * 0.00019))
     assert frequencies(body(DRUM, material={"preset": "skin"}))[0] == pytest.approx(expected, rel=1e-9)
@@ -123,7 +124,7 @@ def test_a_drumhead_sounds_by_its_tension_per_metre_of_rim() -> None:
 
 
 def test_a_supported_plate_sounds_as_the_textbook_says() -> None:
-    """f_mn = 0.453 c_L h ((m/a)^2 + (n/b)^2), c_L = sqrt(E / (rho (1 - nu^2))): Fletcher & Rossing (1998), section 3.6; three digits."""
+    """f_mn = 0.453 c_L h ((m/a)^2 + (n/b)^2), c_L = sqrt(E / (rho (1 - nu^2))): Fletcher & Rossing (1998), chapter 3; three digits."""
     steel = MATERIALS["steel"]
     speed = math.sqrt(steel["youngs_modulus"] / (steel["density"] * (1.0 - steel["poisson"] ** 2)))
     expected = 0.453 * speed * 0.002 * ((1.0 / 0.3) ** 2 + (1.0 / 0.2) ** 2)

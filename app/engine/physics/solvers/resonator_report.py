@@ -22,7 +22,7 @@ _BARS = {
 }
 _BLEVINS = "roots in Blevins (1979), Formulas for Natural Frequency and Mode Shape, table 8-1"
 
-_BESSEL = (2.4048255577, 3.8317059702, 5.1356223018, 5.5200781103, 6.3801618952)
+_BESSEL = (2.4048255577, 3.8317059702, 5.1356223018, 5.5200781103, 6.3801618959)
 _ABRAMOWITZ = "zeros of Bessel functions, Abramowitz & Stegun (1964), table 9.5, and Watson (1944), table VII"
 
 
@@ -59,7 +59,7 @@ def _expected(body: Body, modes: Modes) -> tuple[Sequence[float], str]:
 
 def _bar(_: Mapping[str, Any], modes: Modes) -> tuple[Sequence[float], str]:
     if modes.boundary == "supported":
-        return [float(n * n) for n in range(1, 6)], "f_n = n^2 f_1; Fletcher & Rossing 1998, section 2.15"
+        return [float(n * n) for n in range(1, 6)], "f_n = n^2 f_1; Fletcher & Rossing 1998, chapter 2"
     return [root * root for root in _BARS[modes.boundary]], _BLEVINS
 
 
@@ -76,8 +76,8 @@ def _surface(given: Mapping[str, Any], modes: Modes) -> tuple[Sequence[float], s
     sides = given["length"], given["width"]
     squares = [(m / sides[0]) ** 2 + (n / sides[1]) ** 2 for m, n in (_numbers(name) for name in modes.names[:5])]
     if plate:
-        return squares, "(m/a)^2 + (n/b)^2; Fletcher & Rossing 1998, section 3.6"
-    return [math.sqrt(square) for square in squares], "sqrt((m/a)^2 + (n/b)^2); Fletcher & Rossing 1998, section 3.2"
+        return squares, "(m/a)^2 + (n/b)^2; Fletcher & Rossing 1998, chapter 3"
+    return [math.sqrt(square) for square in squares], "sqrt((m/a)^2 + (n/b)^2); Fletcher & Rossing 1998, chapter 3"
 
 
 def _numbers(name: str) -> tuple[int, int]:
@@ -87,7 +87,7 @@ def _numbers(name: str) -> tuple[int, int]:
 
 def _pipe(_: Mapping[str, Any], modes: Modes) -> tuple[Sequence[float], str]:
     odd = 2 if modes.boundary == "stopped" else 1
-    return [float(odd * n + 1) for n in range(min(len(modes.names), 5))], "harmonics of an air column; Fletcher & Rossing 1998, section 8.2"
+    return [float(odd * n + 1) for n in range(min(len(modes.names), 5))], "harmonics of an air column; Fletcher & Rossing 1998, chapter 8"
 
 
 _OF_KIND = {"bar": _bar, "string": _string, "membrane": _surface, "plate": _surface, "pipe": _pipe}
