@@ -190,6 +190,7 @@ def test_a_repeated_creation_is_the_first_again(ada: Any, universe: str) -> None
         ("ballistic", {"air_density": 1.2}, ["air_density"], "ballistic does not use it"),
         ("ballistic", {"gravitational_constant": 1e-3}, ["gravitational_constant"], "kepler"),
         ("ballistic", {"timestep": 0.01}, ["timestep"], "use the solver nbody"),
+        ("resonator", {"restitution": 0.5}, ["restitution"], "resonator uses pressure, temperature, time_scale"),
         ("nbody", {"linear_damping": 0.5}, ["linear_damping"], "nbody uses gravitational_constant, time_scale, timestep"),
     ],
 )

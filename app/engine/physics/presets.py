@@ -51,4 +51,4 @@ MATERIALS: dict[str, dict[str, Any]] = {
         "Polyester drumhead", density=1380.0, youngs_modulus=3.5e9, poisson=0.38, damping_ratio=1e-2, source=_SKIN, loss=_CHOSEN
     ),
 }
-"""Materials: density (kg/m^3), Young's modulus (Pa), Poisson's ratio and damping ratio of the first mode, at room temperature."""
+"""Materials: density (kg/m^3), Young's modulus (Pa), Poisson's ratio and damping ratio, at room temperature."""

@@ -85,6 +85,33 @@ def test_a_clamped_string_is_sharper_by_the_published_factor(stiffness: float) -
         assert bent == pytest.approx(expected, rel=10.0 * n * n * stiffness**1.5 + 1e-14)
 
 
+@pytest.mark.parametrize("stiffness", [1e-4, 0.01, 0.3, 5.0, 100.0])
+def test_every_mode_of_a_clamped_string_meets_the_four_conditions_at_its_ends(stiffness: float) -> None:
+    """The shape a cos kx + b sin kx + c cosh yx + d sinh yx with value and slope 0 at both ends exists where a determinant vanishes.
+
+    y^2 = k^2 + T L^2 / (E I) = k^2 + pi^2 / B, from the equation of motion E I d4u/dx4 - T d2u/dx2 = mu w^2 u.
+    """
+
+    def determinant(k: float) -> float:
+        y = math.sqrt(k * k + math.pi**2 / stiffness)
+        # The hyperbolic functions are written by what decays from either end, e^(-yx) and e^(y(x-1)), so that none is large.
+        end = math.exp(-y)
+        rows = [
+            (1.0, 0.0, 1.0, end),
+            (0.0, k, -y, y * end),
+            (math.cos(k), math.sin(k), end, 1.0),
+            (-k * math.sin(k), k * math.cos(k), -y * end, y),
+        ]
+        return float(np.linalg.det(rows))
+
+    roots = modes.string_roots(True, stiffness, 8)
+    for root in roots:
+        assert determinant(root * (1.0 - 1e-10)) * determinant(root * (1.0 + 1e-10)) < 0.0
+    # Below the eighth the determinant changes sign seven times: no mode is left out.
+    signs = np.sign([determinant(k) for k in np.linspace(0.5, roots[-1] - 0.01, 4000)])
+    assert int((np.diff(signs) != 0).sum()) == 7
+
+
 def test_a_clamped_string_without_tension_is_a_clamped_bar() -> None:
     assert modes.string_roots(True, 1e12, 12) == pytest.approx(modes.bar_roots("clamped", 12), rel=1e-9)
 
