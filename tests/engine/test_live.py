@@ -215,7 +215,7 @@ def test_a_mapping_changed_while_it_plays_leaves_the_motion_and_unchanged_notes_
     assert len(set(one.ids)) == len(one.ids)
 
 
-@pytest.mark.parametrize("snapshot", [BALLS, ORBITS, PULLING], ids=["balls", "orbits", "pulling"])
+@pytest.mark.parametrize("snapshot", [BALLS, ORBITS, PULLING, RINGING], ids=["balls", "orbits", "pulling", "ringing"])
 def test_a_run_kept_as_files_is_the_same_run(snapshot: dict[str, Any], tmp_path: Path) -> None:
     base, _ = live.perform(snapshot, None, None, LIMIT)
     after = changed(snapshot, time_scale=1.5)
