@@ -193,6 +193,13 @@ def test_thick_bars_and_plates_are_named() -> None:
     assert "thicker than a tenth" in said
 
 
+def test_a_pipe_in_air_that_is_hardly_air_is_named() -> None:
+    blown = body(PIPE, "organ", material=None, velocity=(1.0, 0.0, 0.0))
+    assert solvers.run(rings(blown, temperature=250.0)).warnings == ()
+    (said,) = solvers.run(rings(blown, temperature=2000.0)).warnings
+    assert "'organ' is at 2000 K. From 200 to 600 K" in said
+
+
 def test_every_kind_agrees_with_its_textbook() -> None:
     given_scene = rings(
         *(

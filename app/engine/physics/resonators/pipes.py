@@ -6,13 +6,17 @@ import math
 
 from app.engine.catalogue import PHYSICS
 from app.engine.errors import Contradiction, OutOfRange
-from app.engine.physics.air import END_CORRECTION, Air, Pipe
+from app.engine.physics.air import END_CORRECTION, HEAT_RATIO, Air, Pipe
 from app.engine.physics.resonators.kinds import MODES, Modes
 from app.engine.physics.resonators.reading import Reader
 from app.engine.physics.scene import Physics
 
 WIDEST = 1.0
-"""Largest k a (radius times wave number) of a mode of an air column: its end correction and losses hold for waves wider than that."""
+"""Largest k a (radius times wave number) of a mode of an air column. Its end correction and losses are those of long waves; towards this
+limit the true correction falls, and the modes lie a little higher than they are found."""
+
+ORDINARY_AIR = (200.0, 600.0)
+"""Temperatures (K) between which air is nearly an ideal gas of constant specific heats; a pipe in other air warns."""
 
 
 def pipe_modes(read: Reader, physics: Physics) -> Modes:
@@ -41,6 +45,17 @@ def pipe_modes(read: Reader, physics: Physics) -> Modes:
         natural=natural,
         damping=damping,
         shape=(2.0,) * len(natural),
+        warnings=_unusual(read, air),
+    )
+
+
+def _unusual(read: Reader, air: Air) -> tuple[str, ...]:
+    low, high = ORDINARY_AIR
+    if low <= air.temperature <= high:
+        return ()
+    return (
+        f"The air in {read.body.name!r} is at {air.temperature:g} K. From {low:g} to {high:g} K the ratio of its specific heats is "
+        f"{HEAT_RATIO:g} within 2 %, and the pitch right within 1 %; outside it is further off.",
     )
 
 
