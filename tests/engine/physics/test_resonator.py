@@ -214,9 +214,10 @@ def test_every_kind_agrees_with_its_textbook() -> None:
     )  # fmt: skip
     run = solvers.run(given_scene)
     rows = run.closed_form
-    # Five modes each, but for the clamped string and the clamped disc, which no table here has.
-    assert len(rows) == 5 * 10
-    assert max(row["error"] for row in rows) < 1e-8
+    # Five modes each, and the four of the disc whose printed digits are the least exact.
+    assert len(rows) == 5 * 11 + 4
+    assert all(row["error"] < row["tolerance"] < 1e-3 for row in rows)
+    assert max(row["error"] for row in rows if row["tolerance"] == 1e-6) < 1e-8
     assert all(row["source"] for row in rows)
     assert run.warnings == ()
     assert np.array_equal(run.quantities["period"], 1.0 / run.quantities["frequency"])
@@ -388,7 +389,7 @@ def test_any_scene_runs_finite_within_its_estimate_and_the_same_again_or_is_refu
     assert all(np.isfinite(column).all() for column in columns)
     assert (run.quantities["frequency"] > 0.0).all()
     assert run.steps <= 3 * cost
-    assert all(math.isfinite(row["error"]) and row["error"] < 1e-6 for row in run.closed_form)
+    assert all(math.isfinite(row["error"]) and row["error"] < row["tolerance"] for row in run.closed_form)
     assert solvers.run(given_scene, sample_hz=4.0).hash() == run.hash()
     score = build_score(given_scene, run)
     for note in score.notes:
