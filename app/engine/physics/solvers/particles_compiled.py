@@ -14,16 +14,18 @@ from numba.extending import register_jitable
 
 from app.engine.physics.solvers import particles_kernel as kernel
 
+_STRICT: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+
 for _function in (
     kernel.parameter, kernel.attract, kernel.kick, kernel.drift, kernel.substitute, kernel.pull, kernel.point, kernel.project, kernel.tie,
     kernel.resist, kernel.slow, kernel.damp, kernel.rub, kernel.decay, kernel.rattle, kernel.turning, kernel.load, kernel.write,
     kernel.peak,
 ):  # fmt: skip
-    register_jitable(error_model="numpy", _nrt=False, forceinline=True)(_function)
+    register_jitable(forceinline=True, **_STRICT)(_function)
 
-begin = numba.njit(cache=True, error_model="numpy", _nrt=False)(kernel.begin)
-advance = numba.njit(cache=True, error_model="numpy", _nrt=False)(kernel.advance)
-assemble = numba.njit(cache=True, error_model="numpy", _nrt=False)(kernel.assemble)
+begin = numba.njit(cache=True, **_STRICT)(kernel.begin)
+advance = numba.njit(cache=True, **_STRICT)(kernel.advance)
+assemble = numba.njit(cache=True, **_STRICT)(kernel.assemble)
 
 
 def floats(numbers: list[float]) -> Any:
