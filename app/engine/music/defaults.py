@@ -13,7 +13,7 @@ from app.engine.music.rules import selected
 from app.engine.music.sources import parent_of
 from app.engine.physics.resonators import MODES
 from app.engine.physics.scene import Body, Scene
-from app.engine.physics.solvers import nbody, resonator
+from app.engine.physics.solvers import nbody, particles, resonator
 
 SLOWEST_HZ = 130.81
 """Where the slowest orbit sounds: C3."""
@@ -21,7 +21,7 @@ SLOWEST_HZ = 130.81
 STROKES_BELOW_DB = -12.0
 
 SPEED_OCTAVES = 3
-"""Octaves above the slowest orbit's pitch over which bodies that are not bound rise with their speed."""
+"""Octaves above the slowest orbit's pitch over which bodies that do not go round rise with their speed."""
 
 ORBITING = ("kepler", "nbody")
 """Solvers whose bodies sound by their periods."""
@@ -36,15 +36,18 @@ def default_content(scene: Scene) -> dict[str, list[dict[str, Any]]]:
     """The voices and mappings that a scene without mappings plays, as {"voices", "mappings"}.
 
     Orbits: a sine per body by frequency_scale, and a stroke at each transit, 12 dB softer; where mutual gravity binds no body at the
-    start, a sine per body by its speed. Resonators: the partials of each body's own modes at each strike, as loud as its impulse, where
-    the body is. Others: a struck bar per collision, likewise. Voices that the scene has take the places of the default ones, in order.
+    start, and on springs and rods, a sine per body by its speed. Resonators: the partials of each body's own modes at each strike, as loud
+    as its impulse, where the body is. Others: a struck bar per collision, likewise. Voices that the scene has take the places of the
+    default ones, in order.
     """
     if scene.solver == resonator.NAME:
         return _strikes(scene)
+    if scene.solver == particles.NAME:
+        return _speeds(scene, "default-swings", "Swings")
     if scene.solver not in ORBITING:
         return _collisions(scene)
     unbound = scene.solver == nbody.NAME and selected(None, scene) and not periods(scene)
-    return _speeds(scene) if unbound else _orbits(scene)
+    return _speeds(scene, "default-orbits", "Orbits") if unbound else _orbits(scene)
 
 
 def content(scene: Scene) -> dict[str, list[dict[str, Any]]]:
@@ -107,10 +110,8 @@ def _orbits(scene: Scene) -> dict[str, list[dict[str, Any]]]:
     return {"voices": voices, "mappings": mappings}
 
 
-def _speeds(scene: Scene) -> dict[str, list[dict[str, Any]]]:
-    voices = _filled(
-        scene, [_voice("default-orbits", "Orbits", "sine", adsr={"attack_s": 0.5, "decay_s": 0.0, "sustain": 1.0, "release_s": 0.5})]
-    )
+def _speeds(scene: Scene, identity: str, name: str) -> dict[str, list[dict[str, Any]]]:
+    voices = _filled(scene, [_voice(identity, name, "sine", adsr={"attack_s": 0.5, "decay_s": 0.0, "sustain": 1.0, "release_s": 0.5})])
     heights = {"min": SLOWEST_HZ, "max": SLOWEST_HZ * (1 << SPEED_OCTAVES)}
     trigger = {"type": "continuous"}
     mapping = _mapping("default-speed-pitch", str(voices[0]["id"]), trigger, "speed", "pitch", range=heights)

@@ -19,10 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.engine.errors import Cancelled, Contradiction, EngineError, OutOfRange, TooExpensive, Unsupported
+from app.engine.music.mapping import build_score, check_mappings, default_content
 from app.engine.physics import solvers
 from app.engine.physics.constraints import resolved
 from app.engine.physics.events import KINDS
-from app.engine.physics.scene import Body, Constraint, Keyframe, Orbit, Scene, Vector
+from app.engine.physics.scene import Body, Bounds, Constraint, Keyframe, Orbit, Scene, Vector
 from app.engine.physics.solvers.particles_motion import PiecewiseMotion
 from app.engine.physics.trajectory import Trajectory
 from tests.databases import COMPILED
@@ -413,9 +414,15 @@ def test_velocities_along_a_rod_are_taken_up_with_a_warning() -> None:
     assert run.velocities[0, 0] == pytest.approx([0.0, 1.0, 0.0]) and any("took up" in sentence for sentence in run.warnings)
 
 
-def test_a_body_that_goes_through_the_bounds_is_told_of() -> None:
-    fallen = solvers.run(scene(ball("a", 0.0, 1.0), solver="particles", duration_s=1.0))
-    assert fallen.positions[-1, 0, 1] == pytest.approx(1.0 - 0.5 * G) and any("Bounds do not act" in one for one in fallen.warnings)
+def test_what_bodies_go_through_is_told() -> None:
+    pair = ball("a", 0.0, 3.0), ball("b", 1.0, 3.0, v=(-2.0, 0.0, 0.0))
+    run = solvers.run(scene(*pair, solver="particles", duration_s=1.0, bounds=Bounds((None, 1.0, None), (None, None, None))))
+    assert run.positions[-1, :, 1] == pytest.approx(3.0 - 0.5 * G)
+    assert [sentence.split(":")[0] for sentence in run.warnings] == [
+        "Bounds do not act in the solver 'particles'", "Nothing collides in the solver 'particles'"
+    ]  # fmt: skip
+    # The floor that a scene has when nobody set one goes without saying.
+    assert solvers.run(scene(pair[0], solver="particles", duration_s=1.0)).warnings == ()
 
 
 def test_the_timestep_is_honoured_where_it_is_set() -> None:
@@ -431,6 +438,34 @@ def test_a_link_that_turns_faster_than_foreseen_has_its_steps_divided() -> None:
     whip = point("heavy", 1.0, 0.0, mass=50.0), point("light", 1.05, 0.0, mass=0.01)
     run = solvers.run(tied(*whip, constraints=(rod("heavy"), rod("light", "heavy")), duration_s=1.5), sample_hz=1.0)
     assert run.conservation["energy"]["relative"] < 1e-9 and run.warnings == ()
+
+
+def test_a_scene_without_mappings_sounds_by_the_speeds_of_its_bodies() -> None:
+    swinging = double_pendulum(60.0, periods=2.0)
+    score = build_score(swinging, solvers.run(swinging))
+    assert len(score.notes) == 2 and all(note.duration_s == swinging.duration_s for note in score.notes)
+
+
+def test_notes_come_when_the_closed_form_says_that_a_body_passes() -> None:
+    # x = 0.3 cos(10 t) about the origin rises through 0 at 10 t = 3 pi / 2.
+    voice = default_content(tied())["voices"][0]
+    mapping = {
+        "id": "m", "voice_id": voice["id"], "target": "pitch", "range": {"min": 100.0, "max": 200.0},
+        "trigger": {"type": "event", "event": "zero_crossing", "filter": {"quantity": "position.x"}},
+        "source": {"bodies": "all", "quantity": "speed"}, "domain": {"type": "explicit", "min": 0.0, "max": 10.0},
+    }  # fmt: skip
+    swinging = tied(point("bob", 0.3, 0.0), constraints=(spring("bob", rest_length=0.0),), gravity=WEIGHTLESS, duration_s=2.5)
+    swinging = dataclasses.replace(swinging, voices=(voice,), mappings=(mapping,))
+    notes = build_score(swinging, solvers.run(swinging)).notes
+    assert [note.t_s for note in notes] == pytest.approx((1.5 * math.pi + 2.0 * math.pi * np.arange(4)) / 10.0, rel=1e-10)
+
+
+def test_a_collision_is_refused_as_a_trigger() -> None:
+    trigger = {"type": "event", "event": "collision", "filter": {}}
+    voice = default_content(tied())["voices"][0]
+    mapping = {**default_content(tied())["mappings"][0], "voice_id": voice["id"], "trigger": trigger}
+    with pytest.raises(Unsupported, match="particles has no collision events"):
+        check_mappings(dataclasses.replace(tied(A), voices=(voice,), mappings=(mapping,)))
 
 
 A, B = point("a", 1.0, 0.0), point("b", 2.0, 0.0)

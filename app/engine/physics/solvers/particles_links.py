@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.physics.constraints import ends, resolved
+from app.engine.physics.constraints import resolved
 from app.engine.physics.scene import Scene
 from app.engine.physics.solvers import particles_kernel as kernel
 
@@ -55,11 +55,11 @@ class Network:
         """The network of a scene that has passed `check`."""
         places = [body.position for body in scene.bodies]
         inverse = [0.0 if body.static else 1.0 / body.mass for body in scene.bodies]
-        links = []
+        at, links = {body.id: index for index, body in enumerate(scene.bodies)}, []
         for index, one in enumerate(resolved(scene)):
-            i, other = ends(one, f"constraints.{index}", scene)
-            j = len(places) if other is None else other
-            if other is None:
+            i = at[one.body_id]
+            j = len(places) if one.other_body_id is None else at[one.other_body_id]
+            if one.other_body_id is None:
                 places.append(one.anchor or (0.0, 0.0, 0.0))
                 inverse.append(0.0)
             if inverse[i] + inverse[j] > 0.0:
@@ -94,7 +94,10 @@ class Network:
         rods = self.rods
         first = envelope(rods, self.inverse)
         widths = [row - low + 1 for row, low in enumerate(first)]
-        pairs = sum(1 for _ in _pairs(rods, self.inverse))
+        shared: dict[int, int] = {}
+        for node in (node for rod in rods for node in (rod.i, rod.j) if self.inverse[node] > 0.0):
+            shared[node] = shared.get(node, 0) + 1
+        pairs = sum(count * (count + 1) / 2 for count in shared.values())
         factor = sum(8.0 + pairs / max(len(rods), 1) + 8.0 * width + 0.2 * width * width for width in widths)
         return _LEAST + (self.bodies + 2.0 * len(self.springs) + factor) / _UNIT
 
@@ -114,7 +117,7 @@ def ordered(rods: Sequence[Link], inverse: Array) -> list[Link]:
         seen[root] = True
         queue = [root]
         for row in queue:
-            near = {other for node in (rods[row].i, rods[row].j) for other in at.get(node, ()) if not seen[other]}
+            near = {other for node in (rods[row].i, rods[row].j) for other in at.pop(node, ()) if not seen[other]}
             for other in sorted(near, key=lambda other: (around[other], other)):
                 seen[other] = True
                 queue.append(other)
@@ -192,11 +195,11 @@ def rates(network: Network, gravity: float, up: Array, density: float) -> Rates:
     Gershgorin's theorem bounds the vibration of springs; a rod carries the weight of what hangs on it (a chain vibrates no faster than
     2 sqrt(T / m a)); a body falls as far as its links let it, in all from the highest fixed point to the lowest place that it can reach.
     """
-    heights = network.places @ up
+    heights = _along(network.places, up)
     lengths = [max(math.dist(network.places[link.i], network.places[link.j]), link.length) for link in network.links]
     lowest, weight = _hanging(network, heights, lengths, gravity)
     falls = np.sqrt(2.0 * gravity * np.maximum(heights - lowest, 0.0))
-    stiff, rub = np.zeros(len(heights)), network.drag * density * (np.linalg.norm(network.speeds, axis=1) + falls)
+    stiff, rub = np.zeros(len(heights)), network.drag * density * (np.sqrt(_squares(network.speeds)) + falls)
     turn = 0.0
     for number, link in enumerate(network.links):
         i, j, wi, wj = link.i, link.j, network.inverse[link.i], network.inverse[link.j]
@@ -211,6 +214,16 @@ def rates(network: Network, gravity: float, up: Array, density: float) -> Rates:
             turn = max(turn, (apart + float(falls[i] * (wi > 0)) + float(falls[j] * (wj > 0))) / lengths[number])
     most = float(max(stiff, default=0.0))
     return Rates(math.sqrt(most), turn, float(max(rub, default=0.0)))
+
+
+def _along(vectors: Array, up: Array) -> Array:
+    along: Array = vectors[:, 0] * up[0] + vectors[:, 1] * up[1] + vectors[:, 2] * up[2]
+    return along
+
+
+def _squares(vectors: Array) -> Array:
+    squares: Array = vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1] + vectors[:, 2] * vectors[:, 2]
+    return squares
 
 
 def _hanging(network: Network, heights: Array, lengths: list[float], gravity: float) -> tuple[Array, list[float]]:

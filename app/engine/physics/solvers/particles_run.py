@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import scipy
 from numpy.typing import NDArray
 
 from app.engine.physics.events import BOUND
-from app.engine.physics.scene import Scene
+from app.engine.physics.scene import Bounds, Scene
 from app.engine.physics.solvers import particles_kernel as kernel
 from app.engine.physics.solvers.particles_laws import Span, spans
 from app.engine.physics.solvers.particles_links import Link, Network, state
@@ -28,6 +29,7 @@ _ALIKE = 1e-9
 _ROOT = 1e-12
 _PEAK = 1e-6
 _NUMBERS = 8_000
+_SEEN, _CIRCLES = 1000, 64
 
 Array = NDArray[np.float64]
 
@@ -104,20 +106,35 @@ class Run:
             said.append(
                 f"The rods took up what the velocities at the start had along them: up to {self._taken:.3g} of the largest component."
             )
-        return (*said, *self._crossings())
+        return (*said, *self._passages())
 
-    def _crossings(self) -> list[str]:
-        """Sentences about bounds that bodies went through."""
+    def _passages(self) -> list[str]:
+        """Sentences about what bodies went through, at the ends of steps: bounds that somebody set, and each other."""
+        whole = np.concatenate(self._pieces)
+        rows = whole[:, kernel.HEAD :].reshape(len(whole), self.network.bodies, kernel.WIDTH)[:, :, 0:3]
+        met = [index for index, body in enumerate(self.scene.bodies) if not body.sensor]
+        return [*self._bounds(rows, met)[:1], *self._circles(rows[:: max(len(rows) // _SEEN, 1)], met)[:1]]
+
+    def _bounds(self, rows: Array, met: list[int]) -> list[str]:
         bounds = self.scene.physics.bounds
-        if bounds is None:
+        if bounds is None or bounds == Bounds():
             return []
-        rows = np.concatenate(self._pieces)[:, kernel.HEAD :].reshape(-1, self.network.bodies, kernel.WIDTH)
-        for index, body in enumerate(self.scene.bodies):
-            for axis, (low, high) in enumerate(zip(bounds.minimum, bounds.maximum, strict=True)):
-                places = rows[:, index, axis]
-                below = low is not None and float(places.min()) < low
-                if not (body.static or body.sensor) and (below or (high is not None and float(places.max()) > high)):
-                    return [f"Bounds do not act in the solver 'particles': {named(body)} goes through that of {'xyz'[axis]}."]
+        return [
+            f"Bounds do not act in the solver 'particles': {named(self.scene.bodies[index])} goes through one of {'xyz'[axis]}."
+            for index in met
+            for axis, (low, high) in enumerate(zip(bounds.minimum, bounds.maximum, strict=True))
+            if not self.scene.bodies[index].static
+            and ((low is not None and rows[:, index, axis].min() < low) or (high is not None and rows[:, index, axis].max() > high))
+        ]
+
+    def _circles(self, rows: Array, met: list[int]) -> list[str]:
+        round_ = [index for index in met if self.scene.bodies[index].radius > 0][:_CIRCLES]
+        for one, other in itertools.combinations(round_, 2):
+            first, second = self.scene.bodies[one], self.scene.bodies[other]
+            if not (first.static and second.static):
+                apart = rows[:, one] - rows[:, other]
+                if float(np.square(apart).sum(axis=1).min()) < (first.radius + second.radius) ** 2 * (1.0 - _ALIKE):
+                    return [f"Nothing collides in the solver 'particles': {named(first)} and body {second.name!r} go through each other."]
         return []
 
     def _set(self, places: Array, speeds: Array) -> None:
