@@ -78,7 +78,7 @@ def _check_body(body: Body, path: str) -> None:
         raise Unsupported(f"{named(body)} has an orbit, which 'particles' does not follow; use 'kepler' or 'nbody'.", f"{path}.orbit")
     if body.angular_velocity != 0:
         raise Unsupported(f"{named(body)} rotates, and bodies of 'particles' do not; use 'rigid'.", f"{path}.angular_velocity")
-    if not (body.mass > 0 and math.isfinite(body.mass)):
+    if not (body.mass > 0 and math.isfinite(body.mass) and math.isfinite(1.0 / body.mass)):
         raise EngineError(f"{named(body)} needs a mass of more than 0 kg.", f"{path}.mass")
     if body.shape == "circle" and not (body.radius > 0 and math.isfinite(body.radius)):
         raise EngineError(f"{named(body)} is a circle and needs a radius of more than 0 m.", f"{path}.size.radius")

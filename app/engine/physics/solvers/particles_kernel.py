@@ -37,6 +37,7 @@ _EXACT = 4e-16
 _NEARLY = 1e-12
 _KEPT = 1e-8
 _REDUNDANT = 1e-12
+_LARGEST = 700.0
 
 
 class State(NamedTuple):
@@ -293,7 +294,8 @@ def slow(s: State, density: float, t: float) -> None:
     """Let drag act for t seconds, each body by its closed form."""
     for i in range(len(s.w)):
         x, y, z = s.vx[i], s.vy[i], s.vz[i]
-        share = 1.0 / (1.0 + t * density * s.drag[i] * math.sqrt(x * x + y * y + z * z))
+        whole = 1.0 + t * density * s.drag[i] * math.sqrt(x * x + y * y + z * z)
+        share = 1.0 / whole if whole > 0.0 else math.inf
         s.vx[i], s.vy[i], s.vz[i] = share * x, share * y, share * z
 
 
@@ -304,7 +306,8 @@ def damp(s: State, t: float, e: int) -> None:
     if s.sc[e] == 0.0:
         return
     along = s.nx[e] * (s.vx[i] - s.vx[j]) + s.ny[e] * (s.vy[i] - s.vy[j]) + s.nz[e] * (s.vz[i] - s.vz[j])
-    push = along * math.expm1(-s.sc[e] * both * t) / both
+    size = -s.sc[e] * both * t
+    push = along * (math.expm1(size) if size < _LARGEST else math.inf) / both
     own, others = s.w[i] * push, s.w[j] * push
     s.vx[i] += own * s.nx[e]
     s.vy[i] += own * s.ny[e]
@@ -343,7 +346,7 @@ def rub(s: State, density: float, t: float) -> bool:
 
 def decay(s: State, rate: float, t: float) -> None:
     """Let every velocity decay at a rate for t seconds."""
-    share = math.exp(-rate * t)
+    share = math.exp(-rate * t) if -rate * t < _LARGEST else math.inf
     for i in range(len(s.w)):
         s.vx[i] *= share
         s.vy[i] *= share

@@ -258,10 +258,14 @@ class Run:
 
     def _give_way(self, law: kernel.Law, piece: Array, time: float) -> float:
         """Go from the last row before a time to it, and break what breaks there."""
-        kept = piece[piece[:, 0] < time]
+        kept = piece[: max(int(np.count_nonzero(piece[:, 0] < time)), 1)]
+        start = float(kept[-1, 0])
         self._load(kept[-1])
-        self.arithmetic.begin(self._state, law, float(kept[-1, 0]))
-        plan = kernel.Plan(float(kept[-1, 0]), time - float(kept[-1, 0]), self.arithmetic.floats(list(WEIGHTS)), self.network.bodies)
+        self.arithmetic.begin(self._state, law, start)
+        if not time > start:
+            self._pieces.append(kept)
+            return self._break(self._row(law, start))
+        plan = kernel.Plan(start, time - start, self.arithmetic.floats(list(WEIGHTS)), self.network.bodies)
         outcome, fresh, _ = self._advance(law, plan, 1, 0, kept[-1:])
         piece = np.concatenate([kept, fresh])
         self._pieces.append(piece)
