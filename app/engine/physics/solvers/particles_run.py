@@ -168,7 +168,7 @@ class Run:
     def _piece(self, law: kernel.Law, start: float, end: float) -> float:
         """Play from a time until a link breaks, or to the end; the time reached."""
         opening = self._row(law, start)
-        if opening[1] > 1.0:
+        if opening[1] > 1.0 or not np.isfinite(opening).all():
             self._pieces.append(opening[None, :])
             return self._break(opening)
         parts = count(self.scene, end - start, self._step)
@@ -276,12 +276,18 @@ class Run:
         return self._break(self._row(law, time))
 
     def _break(self, row: Array) -> float:
-        """Take the links away whose load is the largest share of what breaks them, from the state of a row that is set; its time."""
+        """Take the links away whose load is the largest share of what breaks them, from the state of a row that is set; its time.
+
+        Where the row has no finite numbers the run ends.
+        """
         s, rods, springs = self._state, self._left.rods, self._left.springs
         tensions = [float(tension) for tension in s.tension]
         shares = {link.number: abs(tension) / link.breaks for link, tension in zip([*rods, *springs], tensions, strict=True)}
-        most = max(shares.values())
+        most = max(shares.values(), default=math.nan)
         gone = [link for link in self._left.links if shares[link.number] >= most * (1.0 - _ALIKE)]
+        if not (gone and np.isfinite(row).all()):
+            self.ended = float(row[0])
+            return self.ended
         bodies = row[kernel.HEAD :].reshape(-1, kernel.WIDTH)
         for link in gone:
             self.broken.append(self._event(link, float(row[0]), bodies))
