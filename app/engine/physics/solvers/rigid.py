@@ -193,7 +193,7 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
     ended_at = None if run.whole == plan.steps else motion.end
     if ended_at is not None:
         events = events[events[:, 0] <= motion.end]
-    account = report.Account(scene, forms, plan, run.frames[0], run.frames[-1], events, run.lasting)
+    account = report.Account(scene, forms, plan, run.frames[0], run.frames[-1], events, run.contacts.lasting)
     return Solution(
         motion=motion,
         events=events,

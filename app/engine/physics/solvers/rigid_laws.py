@@ -21,6 +21,13 @@ class Laws:
 
     Linear damping takes the same part of every velocity, exp(-k t), and leaves rotation alone. Air takes c |v| v of it, with
     c = rho C_d A / (2 m); A is the body's area in the plane, which is the frontal area of a sphere or cube, and C_d theirs.
+
+    Attributes
+    ----------
+    gravity : m/s^2, as it is now
+    slowest : the speed of approach (m/s) up to which two bodies that meet stay together: the next bounce would be over in two steps
+    changing : whether anything changes in time
+    acts_after : whether there is drag
     """
 
     def __init__(self, world: World) -> None:
@@ -30,17 +37,13 @@ class Laws:
         self._now: dict[str, float] = {}
         self._buffer = batch.Buffer()
         self._drag: Array | None = None
+        self.gravity, self.slowest = (0.0, 0.0), 0.0
         self.changing = bool(self._frames)
         self.acts_after = any(
             max([self._values[name], *(frame.value for frame in self._frames.get(name, ()))]) > 0
             for name in ("linear_damping", "air_density")
         )
         self.change(0.0)
-
-    @property
-    def gravity(self) -> tuple[float, float]:
-        """Gravity (m/s^2) as it is now."""
-        return self._now["gravity.x"], self._now["gravity.y"]
 
     @property
     def damping(self) -> float:
@@ -57,6 +60,8 @@ class Laws:
             z = now["linear_damping"] * self._world.plan.step
             more = math.expm1(z) / z if z > 0 else 1.0
             self._world.space.gravity = now["gravity.x"] * more, now["gravity.y"] * more
+            self.gravity = now["gravity.x"], now["gravity.y"]
+            self.slowest = math.hypot(*self.gravity) * self._world.plan.step + 1e-12 * self._world.plan.speed
         if any(now[name] != before.get(name) for name in ("restitution", "friction")):
             self._world.set_surfaces(now["restitution"], now["friction"])
 

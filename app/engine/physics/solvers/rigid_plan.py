@@ -26,8 +26,8 @@ STIFF = 1.0
 DECAY = 0.02
 """Part of its speed that a body loses to linear damping in a step, at most, where the scene sets none."""
 
-FRAME_S, TIED_FRAME_S, FRAMES_PER_S = 1.0 / 120.0, 1.0 / 240.0, 30
-"""Simulated s between the frames that a run keeps, without and with constraints, and the fewest frames per simulated and score second."""
+DISC_FRAME_S, FRAME_S, TIED_FRAME_S, FRAMES_PER_S = 1.0 / 60.0, 1.0 / 120.0, 1.0 / 240.0, 30
+"""Simulated s between the frames that a run keeps, of discs, of other shapes and with constraints, and the fewest frames per second."""
 
 STATE_LIMIT = 2_500_000
 """Frames times bodies that a run may keep; each takes 48 bytes."""
@@ -93,7 +93,7 @@ def plan_of(scene: Scene, forms: tuple[Form, ...]) -> Plan:
             "physics.timestep",
         )
     wanted = asked or min(STEP_S, TRAVEL * longest, SWING / swing if swing > 0 else math.inf, _slowest_decay(scene))
-    steps, every = _counts(scene, end, wanted)
+    steps, every = _counts(scene, forms, end, wanted)
     step = end / steps
     gravity = largest_gravity(scene)
     box = _range(scene, forms, speed * end, end)
@@ -111,7 +111,7 @@ def plan_of(scene: Scene, forms: tuple[Form, ...]) -> Plan:
     )
 
 
-def _counts(scene: Scene, end: float, wanted: float) -> tuple[int, int]:
+def _counts(scene: Scene, forms: tuple[Form, ...], end: float, wanted: float) -> tuple[int, int]:
     """The number of steps, and of steps from frame to frame, which divides it."""
     count = max(len(scene.bodies), 1)
     steps = max(end / wanted, FEWEST_STEPS)
@@ -126,8 +126,9 @@ def _counts(scene: Scene, end: float, wanted: float) -> tuple[int, int]:
         raise TooExpensive(
             f"The scene would take {steps:.3g} steps. Shorten duration_s, lower time_scale or set a longer timestep.", "duration_s"
         )
-    usual = (TIED_FRAME_S if scene.constraints else FRAME_S) / wanted
-    every = max(math.floor(usual), math.ceil(steps * count / STATE_LIMIT), 1)
+    usual = FRAME_S if any(form.parts for form in forms) else DISC_FRAME_S
+    usual = (TIED_FRAME_S if scene.constraints else usual) / wanted
+    every = max(math.floor(usual + 1e-9), math.ceil(steps * count / STATE_LIMIT), 1)
     return math.ceil(steps / every) * every, every
 
 

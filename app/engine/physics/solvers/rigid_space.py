@@ -57,7 +57,8 @@ class World:
     bounce, grip : roots of restitution and friction
     mass, moment : kg and kg m^2, infinite for what does not move or turn
     joints : constraints in force
-    held : bodies that a constraint holds
+    moves : whether a body moves
+    held, free : bodies that a constraint holds, and whether a body moves and is held by none
     """
 
     def __init__(self, scene: Scene, forms: tuple[Form, ...], plan: Plan) -> None:
@@ -72,14 +73,17 @@ class World:
             space.idle_speed_threshold = plan.idle
         self.shapes: list[Sequence[pymunk.Shape]] = []
         self.bodies = [self._body(body, form) for body, form in zip(scene.bodies, forms, strict=True)]
-        self.mass = [math.inf if body.static else body.mass for body in scene.bodies]
-        self.moment = [math.inf if body.static else body.mass * form.gyration for body, form in zip(scene.bodies, forms, strict=True)]
+        moments = [math.inf if body.static else body.mass * form.gyration for body, form in zip(scene.bodies, forms, strict=True)]
+        # The last of each list is that of BOUND, -1.
+        self.mass, self.moment = [*(math.inf if body.static else body.mass for body in scene.bodies), math.inf], [*moments, math.inf]
+        self.moves = [mass < math.inf for mass in self.mass]
         self.radius = [None if form.parts else form.radius for form in forms] + [0.0]
         self._add_bounds()
         self.set_surfaces(scene.physics.restitution, scene.physics.friction)
         tied = constraints.resolved(scene)
         self.joints = [self._joint(number, one) for number, one in enumerate(tied)]
-        self.held = {index for joint in self.joints for index in (joint.body, joint.other)} - {BOUND}
+        self.held = {index for joint in self.joints for index in (joint.body, joint.other)}
+        self.free = [moves and index not in self.held for index, moves in enumerate(self.moves)]
         self.index = {space.static_body.id: BOUND} | {body.id: index for index, body in enumerate(self.bodies)}
 
     def set_surfaces(self, restitution: float, friction: float) -> None:

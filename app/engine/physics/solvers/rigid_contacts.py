@@ -1,0 +1,316 @@
+"""What happens where rigid bodies come to touch: the moment, the rebound, the sound, and where the bodies are at the end of the step.
+
+References: Stronge (2000), Impact Mechanics, chapters 3 and 4 (restitution and Coulomb friction in an impact).
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+import pymunk
+from numpy.typing import NDArray
+from pymunk import batch
+
+from app.engine.physics.events import BOUND, KINDS
+from app.engine.physics.solvers.rigid_frames import RATES, RATES_WIDTH, Reader
+from app.engine.physics.solvers.rigid_hits import STILL, Rate, Touch, closing, meeting, since, touching
+from app.engine.physics.solvers.rigid_laws import Laws
+from app.engine.physics.solvers.rigid_motion import HIT_WIDTH
+from app.engine.physics.solvers.rigid_plan import OPEN
+from app.engine.physics.solvers.rigid_space import World
+
+COLLISION, CONTACT = (float(KINDS.index(kind)) for kind in ("collision", "contact"))
+
+AGAIN = 3
+"""Steps within which two bodies that others press together meet again without a sound."""
+
+# The setters of properties, without the class's own look-up at every assignment.
+_BODY: Any = pymunk.Body
+_put, _turn_to, _send, _spin = _BODY.position.fset, _BODY.angle.fset, _BODY.velocity.fset, _BODY.angular_velocity.fset
+
+Array = NDArray[np.float64]
+Arms = tuple[float, float, float, float]
+"""Where two bodies touch, as seen from the centre of each, (x, y, x, y)."""
+
+
+class Contacts:
+    """The contacts of a run.
+
+    Attributes
+    ----------
+    fresh : whether bodies have come to touch in this step
+    hit : velocities at the end of this step, by index, of the bodies hit in it
+    events : rows as in `solution.COLUMNS`, one after another
+    lasting : whether bodies stayed in contact, or several met at once: then collisions alone do not account for the energy lost
+    """
+
+    def __init__(self, world: World, laws: Laws, events: array[float]) -> None:
+        self._world, self._laws, self._space, self._step = world, laws, world.space, world.plan.step
+        self._taken_back = 1.0 - world.space.collision_bias**world.plan.step
+        self.events, self._hits, self._bodies = events, array("d"), array("q")
+        self.fresh = self.lasting = False
+        self.hit: dict[int, Rate] = {}
+        self._rates = Reader(world, RATES, RATES_WIDTH)
+        self._before = self._rates.read()
+        self._buffer = batch.Buffer()
+        self._resting: set[tuple[int, int]] = set()
+        self._met: dict[tuple[int, int], int] = {}
+
+    def watch(self) -> None:
+        """See all bodies from now on that come to touch."""
+        self._space.on_collision(None, None, begin=self._begin)
+
+    def _begin(self, _arbiter: pymunk.Arbiter, _space: pymunk.Space, _data: Any) -> None:
+        """Two bodies have come to touch: remember how all move before they do anything about it."""
+        if not self.fresh:
+            self.fresh = True
+            self._before = self._rates.read()
+
+    def clear(self) -> None:
+        """Begin another step."""
+        self.fresh = False
+        self.hit.clear()
+
+    def hits(self) -> tuple[Array, NDArray[np.int64]]:
+        """The moments at which bodies were hit, as in RigidMotion, and where those of each body begin."""
+        hits = np.frombuffer(self._hits, dtype=np.float64).reshape(-1, HIT_WIDTH)
+        bodies = np.frombuffer(self._bodies, dtype=np.int64)
+        order = np.lexsort((hits[:, 0], bodies))
+        return hits[order], np.searchsorted(bodies[order], np.arange(len(self._world.bodies) + 1)).astype(np.int64)
+
+    def meet(self, number: int) -> None:
+        """Record the hits of step `number`, and put the bodies where they are after them."""
+        found, world = touching(self._space, self._world.index, self._buffer), self._world
+        count: dict[int, int] = {}
+        for touch in found:
+            count[touch.a] = count.get(touch.a, 0) + 1
+            count[touch.b] = count.get(touch.b, 0) + 1
+        for touch in found:
+            if touch.new:
+                a, b = touch.a, touch.b
+                alone_a, alone_b = world.free[a] and count[a] == 1, world.free[b] and count[b] == 1
+                before_a, before_b = self._rate_before(a), self._rate_before(b)
+                settled = (alone_a or not world.moves[a]) and (alone_b or not world.moves[b])
+                if not (settled and self._rebound(number, touch, alone_a, alone_b, before_a, before_b)):
+                    self._hit(number, touch, alone_a, alone_b, before_a, before_b)
+
+    def _rebound(self, number: int, touch: Touch, alone_a: bool, alone_b: bool, before_a: Rate, before_b: Rate) -> bool:
+        """The hit of two discs, or of one and a bound, by Newton's and Coulomb's laws at the moment when they touch.
+
+        False, with nothing done, for other bodies and for what stays together. Impulses are on the second body, along the normal and the
+        tangent to its left.
+        """
+        world, dt, a, b = self._world, self._step, touch.a, touch.b
+        radius_a, radius_b = world.radius[a], world.radius[b]
+        if radius_a is None or radius_b is None:
+            return False
+        (gx, gy), fall = self._laws.gravity, alone_b - alone_a
+        (avx, avy, aw), (bvx, bvy, bw), nx, ny = before_a, before_b, touch.nx, touch.ny
+        wx, wy = bvx - avx, bvy - avy
+        if BOUND in (a, b):
+            s = since(-touch.gap - 2.0 * world.skin, -(wx * nx + wy * ny), -fall * (gx * nx + gy * ny), dt)
+        else:
+            (ax, ay), (bx, by) = world.bodies[a].position, world.bodies[b].position
+            s, nx, ny = meeting((bx - ax, by - ay), (wx, wy), (fall * gx, fall * gy), radius_a + radius_b, dt)
+        cx, cy = wx + fall * gx * (0.5 * dt - s), wy + fall * gy * (0.5 * dt - s)
+        v, e, slowest = -(cx * nx + cy * ny), world.bounce[a] * world.bounce[b], self._laws.slowest
+        if v <= slowest or e * v <= slowest:
+            return False
+        lighter_a, lighter_b = 1.0 / world.mass[a], 1.0 / world.mass[b]
+        looser_a, looser_b = radius_a / world.moment[a], radius_b / world.moment[b]
+        slip = nx * cy - ny * cx - radius_a * aw - radius_b * bw
+        give = lighter_a + lighter_b
+        along = give + radius_a * looser_a + radius_b * looser_b
+        push = (1.0 + e) * v / give
+        most = world.grip[a] * world.grip[b] * push
+        rub = min(max(-slip / along, -most), most)
+        jx, jy, end = push * nx - rub * ny, push * ny + rub * nx, (number + 1) * dt
+        x, y = self._touched(touch, (nx, ny), before_a, before_b, s)
+        back = self._taken_back * max(-touch.gap - world.plan.slop, 0.0) / give
+        if alone_a:
+            after = (avx - jx * lighter_a + gx * dt, avy - jy * lighter_a + gy * dt, aw - looser_a * rub)
+            out = back * lighter_a
+            self._turn(a, before_a, after, end, s, (out * touch.nx, out * touch.ny, 0.0))
+        if alone_b:
+            after = (bvx + jx * lighter_b + gx * dt, bvy + jy * lighter_b + gy * dt, bw - looser_b * rub)
+            out = -back * lighter_b
+            self._turn(b, before_b, after, end, s, (out * touch.nx, out * touch.ny, 0.0))
+        self._met[(a, b) if a < b else (b, a)] = number
+        self._sound(end - s, touch, push, 0.5 * push * (1.0 - e) * v - 0.5 * rub * (2.0 * slip + along * rub), v, x, y)
+        return True
+
+    def _hit(self, number: int, touch: Touch, alone_a: bool, alone_b: bool, before_a: Rate, before_b: Rate) -> None:
+        """Any other hit; `alone_a` and `alone_b` tell of bodies that move and that nothing else touches or holds.
+
+        u is the mean speed of approach over the step, `pull` the acceleration of approach, s the time from the hit to the end of the step,
+        v the speed of approach at the hit.
+        """
+        world, dt, a, b, nx, ny = self._world, self._step, touch.a, touch.b, touch.nx, touch.ny
+        moves_a, moves_b = world.moves[a], world.moves[b]
+        after_a, after_b, arms = self._rate_now(a), self._rate_now(b), arms_of(touch, world)
+        ux, uy = closing(before_a, before_b, arms)
+        u = -(ux * nx + uy * ny)
+        gx, gy = self._laws.gravity
+        pull = (gx * nx + gy * ny) * (alone_a - alone_b)  # what something else holds up does not fall
+        depth = -touch.gap - 2.0 * world.skin
+        s = since(depth, u, pull, dt)
+        v = u + pull * (0.5 * dt - s)
+        pair = (a, b) if a < b else (b, a)
+        slowest, e = self._laws.slowest, world.bounce[a] * world.bounce[b]
+        again = number - self._met.get(pair, -AGAIN - 1) <= AGAIN and not (alone_a or alone_b)
+        slow = v <= slowest or again
+        stuck = slow or e * v <= slowest
+        impulse = -(touch.jx * nx + touch.jy * ny)
+        vx, vy = closing(after_a, after_b, arms)
+        leaving = vx * nx + vy * ny
+        fixed = alone_a != alone_b and moves_a != moves_b
+        if fixed:
+            # The library's impulse bore the weight for the whole step as well; the true one turns the speed at the hit round.
+            wanted = 0.0 if stuck else e * v - pull * (s + 0.5 * dt)
+            more, rate = self._pushed(touch, arms, wanted - leaving, after_a if alone_a else after_b, alone_a)
+            impulse += more
+            after_a, after_b = (rate, after_b) if alone_a else (after_a, rate)
+            leaving = 0.0 if stuck else e * v
+        self.lasting |= stuck or not (fixed or (alone_a and alone_b) or gx == gy == 0.0)
+        end = (number + 1) * dt
+        x, y = self._point(touch, arms, before_a, before_b, s)
+        for index, before, after, alone in ((a, before_a, after_a, alone_a), (b, before_b, after_b, alone_b)):
+            if alone:
+                out = self._way_out(touch, arms, depth if fixed and stuck else 0.0, index == a)
+                self._turn(index, before, after, end, s, out, stuck=stuck)
+            elif world.moves[index]:
+                self._keep(index, before, after, after, end, s)
+        self._met[pair] = number
+        if not slow:
+            rubbed = (touch.jx * ny - touch.jy * nx) * ((ux + vx) * ny - (uy + vy) * nx)
+            self._sound(end - s, touch, impulse, 0.5 * (impulse * (v - leaving) + rubbed), v, x, y)
+        if stuck and pair not in self._resting:
+            self._resting.add(pair)
+            if number > 1 or not slow:
+                self.events.extend((end - s, CONTACT, *self._order(touch), 0.0, 0.0, 0.0, x, y, 0.0, 0.0))
+
+    def _sound(self, time: float, touch: Touch, impulse: float, lost: float, speed: float, x: float, y: float) -> None:
+        """Record a collision."""
+        if self._resting:
+            self._resting.discard((touch.a, touch.b) if touch.a < touch.b else (touch.b, touch.a))
+        self.events.extend((time, COLLISION, *self._order(touch), max(impulse, 0.0), max(lost, 0.0), speed, x, y, 0.0, 0.0))
+
+    def _order(self, touch: Touch) -> tuple[int, int]:
+        """The two bodies of an event: one that moves first, and of two that move the first of the scene."""
+        a, b, moves = touch.a, touch.b, self._world.moves
+        return (b, a) if not moves[a] or (moves[b] and b < a) else (a, b)
+
+    def _turn(self, index: int, before: Rate, after: Rate, end: float, s: float, out: Rate, *, stuck: bool = False) -> None:
+        """Put a body that met one other where it is at the end of a step in which it was hit `s` s before, and keep the moment.
+
+        `after` is its velocity in the middle of the next step; `out` is added to its place besides.
+        """
+        dt, body, (gx, gy) = self._step, self._world.bodies[index], self._laws.gravity
+        half = 0.5 * dt
+        leaving = after if stuck else (after[0] - gx * (s + half), after[1] - gy * (s + half), after[2])
+        last = after if stuck else (after[0] - gx * half, after[1] - gy * half, after[2])
+        x, y, angle = self._keep(index, before, leaving, last, end, s, gx, gy)
+        dx, dy, turn = out
+        if not stuck:
+            dx += (after[0] - before[0] - gx * dt) * s
+            dy += (after[1] - before[1] - gy * dt) * s
+            turn += (after[2] - before[2]) * s
+        _put(body, (x + dx, y + dy))
+        if turn != 0.0:
+            _turn_to(body, angle + turn)
+        _send(body, after[:2])
+        _spin(body, after[2])
+
+    def _keep(
+        self, index: int, before: Rate, leaving: Rate, last: Rate, end: float, s: float, gx: float = 0.0, gy: float = 0.0
+    ) -> tuple[float, float, float]:
+        """Keep the moment at which a body was hit, once in a step; where the body is at the end of the step."""
+        body = self._world.bodies[index]
+        (x, y), angle = body.position, body.angle
+        later, sag = 0.5 * self._step - s, 0.5 * (self._step - s) * s
+        vx, vy, w = before
+        if index not in self.hit:
+            place = (end - s, x - vx * s - gx * sag, y - vy * s - gy * sag, angle - w * s)
+            self._bodies.append(index)
+            self._hits.extend((*place, vx + gx * later, vy + gy * later, w, *leaving))
+        self.hit[index] = last
+        return x, y, angle
+
+    def _pushed(self, touch: Touch, arms: Arms, change: float, rate: Rate, is_a: bool) -> tuple[float, Rate]:
+        """The impulse that changes the speed of leaving by so much, and the rate of the one body that it moves."""
+        index, rx, ry, sign = (touch.a, arms[0], arms[1], -1.0) if is_a else (touch.b, arms[2], arms[3], 1.0)
+        mass, moment, arm = self._world.mass[index], self._world.moment[index], rx * touch.ny - ry * touch.nx
+        more = change / (1.0 / mass + arm * arm / moment)
+        push = sign * more
+        return more, (rate[0] + push * touch.nx / mass, rate[1] + push * touch.ny / mass, rate[2] + push * arm / moment)
+
+    def _way_out(self, touch: Touch, arms: Arms, depth: float, is_a: bool) -> Rate:
+        """What to add to a body's place: `depth` (m) out of the other, less what the library will take back of the overlap.
+
+        The library takes back a part of the overlap in the next step, by an impulse along the normal that leaves the velocities alone.
+        """
+        nx, ny, mass, moment = touch.nx, touch.ny, self._world.mass, self._world.moment
+        arm_a, arm_b = arms[0] * ny - arms[1] * nx, arms[2] * ny - arms[3] * nx
+        give = 1.0 / mass[touch.a] + 1.0 / mass[touch.b] + arm_a * arm_a / moment[touch.a] + arm_b * arm_b / moment[touch.b]
+        push = self._taken_back * max(-touch.gap - self._world.plan.slop, 0.0) / give
+        index, arm, sign = (touch.a, arm_a, -1.0) if is_a else (touch.b, arm_b, 1.0)
+        along = sign * (depth - push / mass[index])
+        return along * nx, along * ny, -sign * push * arm / moment[index]
+
+    def _touched(self, touch: Touch, normal: tuple[float, float], before_a: Rate, before_b: Rate, s: float) -> tuple[float, float]:
+        """Where two discs touched `s` s before the end of the step."""
+        a, b = touch.a, touch.b
+        if BOUND in (a, b):
+            x, y = self._on_bound(touch)
+            vx, vy, _ = before_a if b == BOUND else before_b
+            return (x - vx * s, y) if abs(touch.ny) > abs(touch.nx) else (x, y - vy * s)
+        (gx, gy), sag = self._laws.gravity, 0.5 * (self._step - s) * s if self._world.moves[a] else 0.0
+        (x, y), radius = self._world.bodies[a].position, self._world.radius[a] or 0.0
+        return x - before_a[0] * s - gx * sag + radius * normal[0], y - before_a[1] * s - gy * sag + radius * normal[1]
+
+    def _point(self, touch: Touch, arms: Arms, before_a: Rate, before_b: Rate, s: float) -> tuple[float, float]:
+        """Where two bodies met: on the one that does not move, else in the middle of the two points as they were `s` s before."""
+        world, skin = self._world, self._world.skin
+        if BOUND in (touch.a, touch.b):
+            return self._on_bound(touch)
+        if not world.moves[touch.b]:
+            return touch.qx + touch.nx * skin, touch.qy + touch.ny * skin
+        if not world.moves[touch.a]:
+            return touch.px - touch.nx * skin, touch.py - touch.ny * skin
+        (ax, ay, wa), (bx, by, wb) = before_a, before_b
+        x = touch.px + touch.qx - (ax - wa * arms[1] + bx - wb * arms[3]) * s
+        y = touch.py + touch.qy - (ay + wa * arms[0] + by + wb * arms[2]) * s
+        return 0.5 * x, 0.5 * y
+
+    def _on_bound(self, touch: Touch) -> tuple[float, float]:
+        """The point on a bound, to the last bit."""
+        bounds = self._world.scene.physics.bounds or OPEN
+        x, y, nx, ny = (touch.px, touch.py, -touch.nx, -touch.ny) if touch.a == BOUND else (touch.qx, touch.qy, touch.nx, touch.ny)
+        if abs(ny) > abs(nx):
+            side = (bounds.minimum if ny < 0 else bounds.maximum)[1]
+            return x, y if side is None else side
+        side = (bounds.minimum if nx < 0 else bounds.maximum)[0]
+        return x if side is None else side, y
+
+    def _rate_before(self, index: int) -> Rate:
+        if index == BOUND:
+            return STILL
+        place = RATES_WIDTH * self._rates.rows[index]
+        vx, vy, w = self._before[place : place + RATES_WIDTH]
+        return vx, vy, w
+
+    def _rate_now(self, index: int) -> Rate:
+        if index == BOUND:
+            return STILL
+        body = self._world.bodies[index]
+        x, y = body.velocity
+        return x, y, body.angular_velocity
+
+
+def arms_of(touch: Touch, world: World) -> Arms:
+    """Where two bodies touch, as seen from the centre of each."""
+    ax, ay = world.bodies[touch.a].position if touch.a != BOUND else (0.0, 0.0)
+    bx, by = world.bodies[touch.b].position if touch.b != BOUND else (0.0, 0.0)
+    return touch.px - ax, touch.py - ay, touch.qx - bx, touch.qy - by
