@@ -84,13 +84,14 @@ class Contacts:
         """Record the hits of step `number`, and put the bodies where they are after them."""
         found, world = touching(self._space, self._world.index, self._buffer), self._world
         count: dict[int, int] = {}
-        for touch in found:
-            count[touch.a] = count.get(touch.a, 0) + 1
-            count[touch.b] = count.get(touch.b, 0) + 1
+        if len(found) > 1:
+            for touch in found:
+                count[touch.a] = count.get(touch.a, 0) + 1
+                count[touch.b] = count.get(touch.b, 0) + 1
         for touch in found:
             if touch.new:
                 a, b = touch.a, touch.b
-                alone_a, alone_b = world.free[a] and count[a] == 1, world.free[b] and count[b] == 1
+                alone_a, alone_b = world.free[a] and count.get(a, 1) == 1, world.free[b] and count.get(b, 1) == 1
                 before_a, before_b = self._rate_before(a), self._rate_before(b)
                 settled = (alone_a or not world.moves[a]) and (alone_b or not world.moves[b])
                 if not (settled and self._rebound(number, touch, alone_a, alone_b, before_a, before_b)):
@@ -106,15 +107,17 @@ class Contacts:
         radius_a, radius_b = world.radius[a], world.radius[b]
         if radius_a is None or radius_b is None:
             return False
-        (gx, gy), fall = self._laws.gravity, alone_b - alone_a
-        (avx, avy, aw), (bvx, bvy, bw), nx, ny = before_a, before_b, touch.nx, touch.ny
-        wx, wy = bvx - avx, bvy - avy
+        (gx, gy), fall, gap = self._laws.gravity, alone_b - alone_a, touch.gap
+        (avx, avy, aw), (bvx, bvy, bw), tx, ty = before_a, before_b, touch.nx, touch.ny
+        wx, wy, nx, ny = bvx - avx, bvy - avy, tx, ty
+        ax, ay = world.bodies[a].position if a != BOUND else STILL[:2]
+        bx, by = world.bodies[b].position if b != BOUND else STILL[:2]
         if BOUND in (a, b):
-            s = since(-touch.gap - 2.0 * world.skin, -(wx * nx + wy * ny), -fall * (gx * nx + gy * ny), dt)
+            s = since(-gap - 2.0 * world.skin, -(wx * nx + wy * ny), -fall * (gx * nx + gy * ny), dt)
         else:
-            (ax, ay), (bx, by) = world.bodies[a].position, world.bodies[b].position
-            s, nx, ny = meeting((bx - ax, by - ay), (wx, wy), (fall * gx, fall * gy), radius_a + radius_b, dt)
-        cx, cy = wx + fall * gx * (0.5 * dt - s), wy + fall * gy * (0.5 * dt - s)
+            s, nx, ny = meeting(bx - ax, by - ay, wx, wy, fall * gx, fall * gy, radius_a + radius_b, dt)
+        half, sag = 0.5 * dt, 0.5 * (dt - s) * s
+        cx, cy = wx + fall * gx * (half - s), wy + fall * gy * (half - s)
         v, e, slowest = -(cx * nx + cy * ny), world.bounce[a] * world.bounce[b], self._laws.slowest
         if v <= slowest or e * v <= slowest:
             return False
@@ -126,20 +129,51 @@ class Contacts:
         push = (1.0 + e) * v / give
         most = world.grip[a] * world.grip[b] * push
         rub = min(max(-slip / along, -most), most)
-        jx, jy, end = push * nx - rub * ny, push * ny + rub * nx, (number + 1) * dt
-        x, y = self._touched(touch, (nx, ny), before_a, before_b, s)
-        back = self._taken_back * max(-touch.gap - world.plan.slop, 0.0) / give
+        jx, jy, time = push * nx - rub * ny, push * ny + rub * nx, (number + 1) * dt - s
+        back = self._taken_back * max(-gap - world.plan.slop, 0.0) / give
         if alone_a:
-            after = (avx - jx * lighter_a + gx * dt, avy - jy * lighter_a + gy * dt, aw - looser_a * rub)
-            out = back * lighter_a
-            self._turn(a, before_a, after, end, s, (out * touch.nx, out * touch.ny, 0.0))
+            place, kick, out = (ax - avx * s - gx * sag, ay - avy * s - gy * sag), (-jx * lighter_a, -jy * lighter_a), back * lighter_a
+            self._bounce(a, place, before_a, kick, -looser_a * rub, time, s, ax + out * tx, ay + out * ty)
+            x, y = place[0] + radius_a * nx, place[1] + radius_a * ny
         if alone_b:
-            after = (bvx + jx * lighter_b + gx * dt, bvy + jy * lighter_b + gy * dt, bw - looser_b * rub)
-            out = -back * lighter_b
-            self._turn(b, before_b, after, end, s, (out * touch.nx, out * touch.ny, 0.0))
+            place, kick, out = (bx - bvx * s - gx * sag, by - bvy * s - gy * sag), (jx * lighter_b, jy * lighter_b), -back * lighter_b
+            self._bounce(b, place, before_b, kick, -looser_b * rub, time, s, bx + out * tx, by + out * ty)
+            x, y = place[0] - radius_b * nx, place[1] - radius_b * ny
+        if BOUND in (a, b):
+            x, y = self._on_bound(touch, x, y)
         self._met[(a, b) if a < b else (b, a)] = number
-        self._sound(end - s, touch, push, 0.5 * push * (1.0 - e) * v - 0.5 * rub * (2.0 * slip + along * rub), v, x, y)
+        self._sound(time, touch, push, 0.5 * push * (1.0 - e) * v - 0.5 * rub * (2.0 * slip + along * rub), v, x, y)
         return True
+
+    def _bounce(
+        self,
+        index: int,
+        place: tuple[float, float],
+        before: Rate,
+        kick: tuple[float, float],
+        twist: float,
+        time: float,
+        s: float,
+        x: float,
+        y: float,
+    ) -> None:
+        """Change a body's velocity by `kick` (m/s) and `twist` (rad/s) at a time `s` s before the end of the step, when it was at `place`.
+
+        (x, y) is where it is at the end of the step when nothing happens to it.
+        """
+        (vx, vy, w), (kx, ky), (gx, gy), dt = before, kick, self._laws.gravity, self._step
+        body, half = self._world.bodies[index], 0.5 * dt
+        angle = body.angle
+        fx, fy = vx + gx * (half - s), vy + gy * (half - s)
+        if index not in self.hit:
+            self._bodies.append(index)
+            self._hits.extend((time, *place, angle - w * s, fx, fy, w, fx + kx, fy + ky, w + twist))
+        self.hit[index] = (vx + kx + gx * half, vy + ky + gy * half, w + twist)
+        _put(body, (x + kx * s, y + ky * s))
+        _send(body, (vx + kx + gx * dt, vy + ky + gy * dt))
+        if twist != 0.0:
+            _turn_to(body, angle + twist * s)
+        _spin(body, w + twist)
 
     def _hit(self, number: int, touch: Touch, alone_a: bool, alone_b: bool, before_a: Rate, before_b: Rate) -> None:
         """Any other hit; `alone_a` and `alone_b` tell of bodies that move and that nothing else touches or holds.
@@ -259,22 +293,11 @@ class Contacts:
         along = sign * (depth - push / mass[index])
         return along * nx, along * ny, -sign * push * arm / moment[index]
 
-    def _touched(self, touch: Touch, normal: tuple[float, float], before_a: Rate, before_b: Rate, s: float) -> tuple[float, float]:
-        """Where two discs touched `s` s before the end of the step."""
-        a, b = touch.a, touch.b
-        if BOUND in (a, b):
-            x, y = self._on_bound(touch)
-            vx, vy, _ = before_a if b == BOUND else before_b
-            return (x - vx * s, y) if abs(touch.ny) > abs(touch.nx) else (x, y - vy * s)
-        (gx, gy), sag = self._laws.gravity, 0.5 * (self._step - s) * s if self._world.moves[a] else 0.0
-        (x, y), radius = self._world.bodies[a].position, self._world.radius[a] or 0.0
-        return x - before_a[0] * s - gx * sag + radius * normal[0], y - before_a[1] * s - gy * sag + radius * normal[1]
-
     def _point(self, touch: Touch, arms: Arms, before_a: Rate, before_b: Rate, s: float) -> tuple[float, float]:
         """Where two bodies met: on the one that does not move, else in the middle of the two points as they were `s` s before."""
         world, skin = self._world, self._world.skin
         if BOUND in (touch.a, touch.b):
-            return self._on_bound(touch)
+            return self._on_bound(touch, touch.px, touch.py) if touch.b != BOUND else self._on_bound(touch, touch.qx, touch.qy)
         if not world.moves[touch.b]:
             return touch.qx + touch.nx * skin, touch.qy + touch.ny * skin
         if not world.moves[touch.a]:
@@ -284,14 +307,13 @@ class Contacts:
         y = touch.py + touch.qy - (ay + wa * arms[0] + by + wb * arms[2]) * s
         return 0.5 * x, 0.5 * y
 
-    def _on_bound(self, touch: Touch) -> tuple[float, float]:
-        """The point on a bound, to the last bit."""
-        bounds = self._world.scene.physics.bounds or OPEN
-        x, y, nx, ny = (touch.px, touch.py, -touch.nx, -touch.ny) if touch.a == BOUND else (touch.qx, touch.qy, touch.nx, touch.ny)
-        if abs(ny) > abs(nx):
-            side = (bounds.minimum if ny < 0 else bounds.maximum)[1]
+    def _on_bound(self, touch: Touch, x: float, y: float) -> tuple[float, float]:
+        """A point on the bound that is touched, to the last bit, from one nearby."""
+        bounds, sign = self._world.scene.physics.bounds or OPEN, -1.0 if touch.a == BOUND else 1.0
+        if abs(touch.ny) > abs(touch.nx):
+            side = (bounds.minimum if sign * touch.ny < 0 else bounds.maximum)[1]
             return x, y if side is None else side
-        side = (bounds.minimum if nx < 0 else bounds.maximum)[0]
+        side = (bounds.minimum if sign * touch.nx < 0 else bounds.maximum)[0]
         return x if side is None else side, y
 
     def _rate_before(self, index: int) -> Rate:

@@ -56,13 +56,13 @@ def touching(space: Space, index: dict[int, int], buffer: batch.Buffer) -> list[
     found = []
     for row in range(len(whole) // _INTEGERS):
         a, b, new, points = whole[_INTEGERS * row : _INTEGERS * (row + 1)]
-        if points == 0:
-            continue
-        jx, jy, nx, ny, px, py, qx, qy, gap, px2, py2, qx2, qy2, gap2 = numbers[_FLOATS * row : _FLOATS * (row + 1)]
-        if points == 2 and gap2 < gap:
-            px, py, qx, qy, gap = px2, py2, qx2, qy2, gap2
-        found.append(Touch(index[a], index[b], new == 1, jx, jy, nx, ny, px, py, qx, qy, gap))
-    found.sort()
+        if points:
+            jx, jy, nx, ny, px, py, qx, qy, gap, px2, py2, qx2, qy2, gap2 = numbers[_FLOATS * row : _FLOATS * (row + 1)]
+            if points == 2 and gap2 < gap:
+                px, py, qx, qy, gap = px2, py2, qx2, qy2, gap2
+            found.append(Touch(index[a], index[b], new == 1, jx, jy, nx, ny, px, py, qx, qy, gap))
+    if len(found) > 1:
+        found.sort()
     return found
 
 
@@ -88,15 +88,12 @@ def closing(before_a: Rate, before_b: Rate, arms: tuple[float, float, float, flo
     )
 
 
-def meeting(
-    place: tuple[float, float], velocity: tuple[float, float], pull: tuple[float, float], reach: float, step: float
-) -> tuple[float, float, float]:
+def meeting(dx: float, dy: float, wx: float, wy: float, ax: float, ay: float, reach: float, step: float) -> tuple[float, float, float]:
     """When two discs touched: the time (s) from then to the end of the step, 0 to `step`, and the normal (x, y) at that moment.
 
-    `place` (m) leads from the first centre to the second at the end of the step, had they passed through; `velocity` (m/s) is the
-    mean over the step and `pull` (m/s^2) the acceleration of the second as seen from the first. `reach` is the sum of the radii (m).
+    (dx, dy) (m) leads from the first centre to the second at the end of the step, had they passed through; (wx, wy) (m/s) is the mean
+    velocity over the step and (ax, ay) (m/s^2) the acceleration of the second as seen from the first. `reach` is the sum of the radii (m).
     """
-    (dx, dy), (wx, wy), (ax, ay) = place, velocity, pull
     inside = dx * dx + dy * dy - reach * reach
     closing_by, square = dx * wx + dy * wy, wx * wx + wy * wy
     root = math.sqrt(max(closing_by * closing_by - square * inside, 0.0)) - closing_by

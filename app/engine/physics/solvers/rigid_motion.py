@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_ROUNDING = 1e-14
+"""What times of frames may be off, in lengths of the run."""
+
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -61,6 +64,11 @@ class RigidMotion:
         times = np.asarray(times, dtype=np.float64)
         shape = (len(times), self.frames.shape[1], 3)
         positions, velocities = np.zeros(shape), np.zeros(shape)
+        rows = self._on_frames(times)
+        if rows is not None and not self.centres.any():
+            positions[:, :, :2], velocities[:, :, :2] = self.frames[rows, :, :2], self.frames[rows, :, 3:5]
+            velocities[times > self.end] = 0.0
+            return positions, velocities
         for body in range(shape[1]):
             place, rate, _ = self._of(body, times)
             self._to_position(body, place, rate)
@@ -78,11 +86,21 @@ class RigidMotion:
     def turned(self, times: Array) -> tuple[Array, Array]:
         """Angles (T, N) in rad, not wrapped, and rates (T, N) in rad/s, at simulated times (T,)."""
         times = np.asarray(times, dtype=np.float64)
+        rows = self._on_frames(times)
+        if rows is not None:
+            return self.frames[rows, :, 2], np.where((times > self.end)[:, None], 0.0, self.frames[rows, :, 5])
         angles, rates = (np.zeros((len(times), self.frames.shape[1])) for _ in range(2))
         for body in range(angles.shape[1]):
             place, rate, _ = self._of(body, times)
             angles[:, body], rates[:, body] = place[:, 2], rate[:, 2]
         return angles, rates
+
+    def _on_frames(self, times: Array) -> Integers | None:
+        """The frames at the times when each is the time of a frame but for rounding, else None."""
+        count = len(self.frames) - 1
+        places = np.clip(times, 0.0, self.end) * (count / self.end)
+        rows = np.rint(places)
+        return rows.astype(np.int64) if np.all(np.abs(places - rows) < _ROUNDING * count) else None
 
     def _to_position(self, body: int, place: Array, rate: Array) -> None:
         """Turn places and rates of the centre of mass into those of the body's position."""
