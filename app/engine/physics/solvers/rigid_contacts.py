@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pymunk import batch
 
 from app.engine.physics.events import BOUND, KINDS
+from app.engine.physics.solvers import rigid_library as library
 from app.engine.physics.solvers.rigid_frames import RATES, RATES_WIDTH, Reader
 from app.engine.physics.solvers.rigid_hits import STILL, Rate, Touch, closing, meeting, since, touching
 from app.engine.physics.solvers.rigid_laws import Laws
@@ -25,10 +26,6 @@ COLLISION, CONTACT = (float(KINDS.index(kind)) for kind in ("collision", "contac
 
 AGAIN = 3
 """Steps within which two bodies that others press together meet again without a sound."""
-
-# The setters of properties, without the class's own look-up at every assignment.
-_BODY: Any = pymunk.Body
-_put, _turn_to, _send, _spin = _BODY.position.fset, _BODY.angle.fset, _BODY.velocity.fset, _BODY.angular_velocity.fset
 
 Array = NDArray[np.float64]
 Arms = tuple[float, float, float, float]
@@ -54,7 +51,7 @@ class Contacts:
         self.hit: dict[int, Rate] = {}
         self._rates = Reader(world, RATES, RATES_WIDTH)
         self._before = self._rates.read()
-        self._buffer = batch.Buffer()
+        self._buffer, self._handles = batch.Buffer(), [library.handle_of(body) for body in world.bodies]
         self._resting: set[tuple[int, int]] = set()
         self._met: dict[tuple[int, int], int] = {}
 
@@ -110,8 +107,7 @@ class Contacts:
         (gx, gy), fall, gap = self._laws.gravity, alone_b - alone_a, touch.gap
         (avx, avy, aw), (bvx, bvy, bw), tx, ty = before_a, before_b, touch.nx, touch.ny
         wx, wy, nx, ny = bvx - avx, bvy - avy, tx, ty
-        ax, ay = world.bodies[a].position if a != BOUND else STILL[:2]
-        bx, by = world.bodies[b].position if b != BOUND else STILL[:2]
+        ax, ay, bx, by = self._places(a, b)
         if BOUND in (a, b):
             s = since(-gap - 2.0 * world.skin, -(wx * nx + wy * ny), -fall * (gx * nx + gy * ny), dt)
         else:
@@ -162,18 +158,18 @@ class Contacts:
         (x, y) is where it is at the end of the step when nothing happens to it.
         """
         (vx, vy, w), (kx, ky), (gx, gy), dt = before, kick, self._laws.gravity, self._step
-        body, half = self._world.bodies[index], 0.5 * dt
-        angle = body.angle
+        body, half = self._handles[index], 0.5 * dt
+        angle = library.angle_of(body)
         fx, fy = vx + gx * (half - s), vy + gy * (half - s)
         if index not in self.hit:
             self._bodies.append(index)
             self._hits.extend((time, *place, angle - w * s, fx, fy, w, fx + kx, fy + ky, w + twist))
         self.hit[index] = (vx + kx + gx * half, vy + ky + gy * half, w + twist)
-        _put(body, (x + kx * s, y + ky * s))
-        _send(body, (vx + kx + gx * dt, vy + ky + gy * dt))
+        library.put(body, (x + kx * s, y + ky * s))
+        library.send(body, (vx + kx + gx * dt, vy + ky + gy * dt))
+        library.spin(body, w + twist)
         if twist != 0.0:
-            _turn_to(body, angle + twist * s)
-        _spin(body, w + twist)
+            library.turn(body, angle + twist * s)
 
     def _hit(self, number: int, touch: Touch, alone_a: bool, alone_b: bool, before_a: Rate, before_b: Rate) -> None:
         """Any other hit; `alone_a` and `alone_b` tell of bodies that move and that nothing else touches or holds.
@@ -241,7 +237,7 @@ class Contacts:
 
         `after` is its velocity in the middle of the next step; `out` is added to its place besides.
         """
-        dt, body, (gx, gy) = self._step, self._world.bodies[index], self._laws.gravity
+        dt, body, (gx, gy) = self._step, self._handles[index], self._laws.gravity
         half = 0.5 * dt
         leaving = after if stuck else (after[0] - gx * (s + half), after[1] - gy * (s + half), after[2])
         last = after if stuck else (after[0] - gx * half, after[1] - gy * half, after[2])
@@ -251,24 +247,24 @@ class Contacts:
             dx += (after[0] - before[0] - gx * dt) * s
             dy += (after[1] - before[1] - gy * dt) * s
             turn += (after[2] - before[2]) * s
-        _put(body, (x + dx, y + dy))
+        library.put(body, (x + dx, y + dy))
+        library.send(body, after[:2])
+        library.spin(body, after[2])
         if turn != 0.0:
-            _turn_to(body, angle + turn)
-        _send(body, after[:2])
-        _spin(body, after[2])
+            library.turn(body, angle + turn)
 
     def _keep(
         self, index: int, before: Rate, leaving: Rate, last: Rate, end: float, s: float, gx: float = 0.0, gy: float = 0.0
     ) -> tuple[float, float, float]:
         """Keep the moment at which a body was hit, once in a step; where the body is at the end of the step."""
-        body = self._world.bodies[index]
-        (x, y), angle = body.position, body.angle
+        place, angle = library.place_of(self._handles[index]), library.angle_of(self._handles[index])
+        x, y = place.x, place.y
         later, sag = 0.5 * self._step - s, 0.5 * (self._step - s) * s
         vx, vy, w = before
         if index not in self.hit:
-            place = (end - s, x - vx * s - gx * sag, y - vy * s - gy * sag, angle - w * s)
+            moment = (end - s, x - vx * s - gx * sag, y - vy * s - gy * sag, angle - w * s)
             self._bodies.append(index)
-            self._hits.extend((*place, vx + gx * later, vy + gy * later, w, *leaving))
+            self._hits.extend((*moment, vx + gx * later, vy + gy * later, w, *leaving))
         self.hit[index] = last
         return x, y, angle
 
@@ -326,9 +322,19 @@ class Contacts:
     def _rate_now(self, index: int) -> Rate:
         if index == BOUND:
             return STILL
-        body = self._world.bodies[index]
-        x, y = body.velocity
-        return x, y, body.angular_velocity
+        velocity = library.velocity_of(self._handles[index])
+        return velocity.x, velocity.y, library.spin_of(self._handles[index])
+
+    def _places(self, a: int, b: int) -> tuple[float, float, float, float]:
+        """Where two bodies are now; bounds are at 0."""
+        ax = ay = bx = by = 0.0
+        if a != BOUND:
+            place = library.place_of(self._handles[a])
+            ax, ay = place.x, place.y
+        if b != BOUND:
+            place = library.place_of(self._handles[b])
+            bx, by = place.x, place.y
+        return ax, ay, bx, by
 
 
 def arms_of(touch: Touch, world: World) -> Arms:

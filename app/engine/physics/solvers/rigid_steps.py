@@ -20,6 +20,7 @@ from pymunk import batch
 from app.engine.errors import TooExpensive
 from app.engine.physics.events import BOUND, KINDS
 from app.engine.physics.scene import Scene
+from app.engine.physics.solvers import rigid_library as library
 from app.engine.physics.solvers.rigid_contacts import Contacts, arms_of
 from app.engine.physics.solvers.rigid_frames import RATES, RATES_WIDTH, Frames, Rate, Reader
 from app.engine.physics.solvers.rigid_hits import STILL, Touch, closing, touching
@@ -34,8 +35,6 @@ BREAK = float(KINDS.index("break"))
 
 TOO_DEEP = 10.0
 """Overlap at the start, in overlaps that are let be, past which a run says so."""
-
-_REPORTS = 256
 
 Array = NDArray[np.float64]
 
@@ -80,31 +79,39 @@ class Run:
         frames = Frames(self.world, plan.steps // every)
         self._start(frames.table[0])
         contacts.watch()
-        advance, fragile = self.world.space.step, any(joint.break_force is not None for joint in self.world.joints)
-        for number in range(plan.steps):
-            if laws.changing:
-                laws.change(number * step)
-            framed = (number + 1) % every == 0
-            if framed:
-                frames.begin()
-            advance(step)
-            if contacts.fresh:
-                contacts.meet(number)
-                self._check_limit()
-            if fragile:
-                self._bear((number + 1) * step)
-            if laws.acts_after:
-                laws.act()
-            if framed and not frames.end(contacts.hit):
+        space, fragile = library.handle_of(self.world.space), any(joint.break_force is not None for joint in self.world.joints)
+        advance, outside = library.advance, laws.changing or laws.acts_after or fragile
+        for first in range(0, plan.steps, every):
+            for number in range(first, first + every):
+                if laws.changing:
+                    laws.change(number * step)
+                if number == first + every - 1:
+                    frames.begin()
+                advance(space, step)
+                if contacts.fresh:
+                    contacts.meet(number)
+                    if number < first + every - 1:
+                        contacts.clear()
+                if outside:
+                    self._act((number + 1) * step, fragile)
+            whole = frames.end(contacts.hit)
+            contacts.clear()
+            self._report(first)
+            if not whole:
                 break
-            if contacts.fresh:
-                contacts.clear()
-            if number % _REPORTS == 0:
-                self.progress(0.95 * number / plan.steps)
         frames.flush()
         return frames.table[: frames.kept]
 
-    def _check_limit(self) -> None:
+    def _act(self, time: float, fragile: bool) -> None:
+        """What happens at the end of a step but for contacts."""
+        if fragile:
+            self._bear(time)
+        if self.laws.acts_after:
+            self.laws.act()
+
+    def _report(self, number: int) -> None:
+        """Tell how far the run is, and end one that has too many events. Raises TooExpensive."""
+        self.progress(0.95 * number / self.plan.steps)
         if len(self._events) > self.limit * len(COLUMNS):
             raise TooExpensive(f"More than {self.limit} events happen in the scene; shorten duration_s or lower time_scale.", "duration_s")
 
