@@ -27,6 +27,7 @@ class Reader:
         self._rest = fields if not world.plan.sleeps else self._fields
         self._buffer, self._known = batch.Buffer(), b""
         self.rows: list[int] = []
+        self._in_order = False
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.read()
 
@@ -47,11 +48,11 @@ class Reader:
         batch.get_space_bodies(self._space, self._rest, self._buffer)
 
     def tables(self) -> Array:
-        """All that was read since `clear`, (times, N, width), in the order of the scene."""
+        """All that was read since `clear`, (times, N, width), in the order of the scene; to be copied before the next read."""
         count = len(self._order) + 1
         read = np.frombuffer(self._buffer.float_buf(), dtype=np.float64).reshape(-1, count, self._width)
         if self._rest is not self._fields:
-            return read[:, self._order]
+            return read[:, :-1] if self._in_order else read[:, self._order]
         ids, found = bytes(self._buffer.int_buf()), np.empty((len(read), count - 1, self._width))
         size = len(ids) // max(len(read), 1)
         for number, table in enumerate(read):
@@ -62,7 +63,7 @@ class Reader:
     def table(self) -> Array:
         """The fields (N, width) as they are now, in the order of the scene."""
         self.read()
-        found: Array = self.tables()[0]
+        found: Array = self.tables()[0].copy()
         return found
 
     def _sort(self, ids: bytes) -> None:
@@ -75,6 +76,7 @@ class Reader:
         for row, index in enumerate(order):
             self.rows[index] = row  # that of BOUND, -1, is the last
         self._order = np.array(self.rows[:-1], dtype=np.int64)
+        self._in_order = self.rows == list(range(len(order)))
 
 
 class Frames:
@@ -107,13 +109,14 @@ class Frames:
         """Put what was read into the table; whether all its numbers are finite. Frames from the first that is not are not kept."""
         if not self._waiting:
             return True
-        found, before = self._after.tables(), self._before.tables()
-        found[:, :, 3:] = 0.5 * (found[:, :, 3:] + before)
+        read, found = self._after.tables(), self.table[self.kept : self.kept + self._waiting]
+        found[:, :, :3] = read[:, :, :3]
+        np.add(read[:, :, 3:], self._before.tables(), out=found[:, :, 3:])
+        found[:, :, 3:] *= 0.5
         for number, index, rate in self._hit:
             found[number, index, 3:] = rate
-        finite = np.isfinite(found).all(axis=(1, 2))
-        good = len(found) if finite.all() else int(np.argmin(finite))
-        self.table[self.kept : self.kept + good] = found[:good]
+        finite = np.isfinite(found)
+        good = len(found) if finite.all() else int(np.argmin(finite.all(axis=(1, 2))))
         self.kept += good
         whole = good == self._waiting
         self._clear()

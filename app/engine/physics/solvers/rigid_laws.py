@@ -62,7 +62,7 @@ class Laws:
             self._world.space.gravity = now["gravity.x"] * more, now["gravity.y"] * more
             self.gravity = now["gravity.x"], now["gravity.y"]
             self.slowest = math.hypot(*self.gravity) * self._world.plan.step + 1e-12 * self._world.plan.speed
-        if any(now[name] != before.get(name) for name in ("restitution", "friction")):
+        if any(now[name] != before.get(name, self._values[name]) for name in ("restitution", "friction")):
             self._world.set_surfaces(now["restitution"], now["friction"])
 
     def act(self) -> None:

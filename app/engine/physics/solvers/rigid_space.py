@@ -71,8 +71,9 @@ class World:
         if plan.sleeps:
             space.sleep_time_threshold = SLEEP_S
             space.idle_speed_threshold = plan.idle
-        self.shapes: list[Sequence[pymunk.Shape]] = []
-        self.bodies = [self._body(body, form) for body, form in zip(scene.bodies, forms, strict=True)]
+        self.bodies = [_body(body, form) for body, form in zip(scene.bodies, forms, strict=True)]
+        self.shapes = [self._shapes(*one) for one in zip(scene.bodies, self.bodies, forms, strict=True)]
+        space.add(*self.bodies, *(shape for shapes in self.shapes for shape in shapes))
         moments = [math.inf if body.static else body.mass * form.gyration for body, form in zip(scene.bodies, forms, strict=True)]
         # The last of each list is that of BOUND, -1.
         self.mass, self.moment = [*(math.inf if body.static else body.mass for body in scene.bodies), math.inf], [*moments, math.inf]
@@ -106,23 +107,9 @@ class World:
             if index != BOUND and not self.scene.bodies[index].static:
                 self.bodies[index].activate()
 
-    def _body(self, body: Body, form: Form) -> pymunk.Body:
-        made = pymunk.Body(body_type=pymunk.Body.STATIC) if body.static else pymunk.Body(body.mass, body.mass * form.gyration)
-        cos, sin = math.cos(body.angle), math.sin(body.angle)
-        (cx, cy), (x, y, _) = form.centre, body.position
-        lever = (cos * cx - sin * cy, sin * cx + cos * cy)
-        made.angle = body.angle
-        made.position = (x + lever[0], y + lever[1])
-        if not body.static:
-            w = body.angular_velocity
-            made.velocity = (body.velocity[0] - w * lever[1], body.velocity[1] + w * lever[0])
-            made.angular_velocity = w
-        self.space.add(made)
-        self.shapes.append([] if body.sensor else self._shapes(made, form))
-        self.space.add(*self.shapes[-1])
-        return made
-
-    def _shapes(self, made: pymunk.Body, form: Form) -> Sequence[pymunk.Shape]:
+    def _shapes(self, body: Body, made: pymunk.Body, form: Form) -> Sequence[pymunk.Shape]:
+        if body.sensor:
+            return ()
         if form.parts:
             return [pymunk.Poly(made, part, radius=self.skin) for part in form.parts]
         return [pymunk.Circle(made, form.radius + self.skin)]
@@ -196,6 +183,21 @@ class World:
             return x, y
         cx, cy = self.forms[index].centre
         return x - cx, y - cy
+
+
+def _body(body: Body, form: Form) -> pymunk.Body:
+    """A body of the library where one of the scene starts."""
+    made = pymunk.Body(body_type=pymunk.Body.STATIC) if body.static else pymunk.Body(body.mass, body.mass * form.gyration)
+    cos, sin = math.cos(body.angle), math.sin(body.angle)
+    (cx, cy), (x, y, _) = form.centre, body.position
+    lever = (cos * cx - sin * cy, sin * cx + cos * cy)
+    made.angle = body.angle
+    made.position = (x + lever[0], y + lever[1])
+    if not body.static:
+        w = body.angular_velocity
+        made.velocity = (body.velocity[0] - w * lever[1], body.velocity[1] + w * lever[0])
+        made.angular_velocity = w
+    return made
 
 
 def _turned_round(one: Constraint) -> Constraint:

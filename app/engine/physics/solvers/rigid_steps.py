@@ -121,6 +121,8 @@ class Run:
         What touches at the start bears and rubs from then on; what is about to collide has not yet done so.
         """
         world, half = self.world, 0.5 * self.plan.step
+        if not (world.joints or any(self.laws.gravity) or self.laws.acts_after):
+            return
         trial = World(world.scene, world.forms, world.plan)
         trial.space.gravity = self.laws.gravity
         trial.space.step(half)
