@@ -17,25 +17,31 @@ export PORT
 export TEST_POSTGRESQL = $(POSTGRESQL)
 export FLASK_APP = wsgi
 
+compiled test test-all test-postgresql: export NUMBA_CACHE_DIR = $(CURDIR)/.numba_cache
+
 BIN = $(VENV)/bin
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: run test test-all test-postgresql check fuzz faults bench clean
+.PHONY: run compiled test test-all test-postgresql check fuzz faults bench clean
 
 run: $(RUNTIME)
 	$(BIN)/flask db upgrade
 	$(BIN)/flask seed
 	exec $(BIN)/python run.py
 
-test: $(DEVELOPMENT)
+# The solvers that the tests run compiled are compiled beforehand, once.
+compiled: $(DEVELOPMENT)
+	$(BIN)/python -m app.jobs.compiling
+
+test: compiled
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(PYTEST)
 
-test-all: $(DEVELOPMENT)
+test-all: compiled
 	$(BIN)/pytest -n $(JOBS) --dist loadscope -m '' $(PYTEST)
 
 # What the kind of database cannot change, and what chooses its databases itself, is not run twice.
-test-postgresql: $(DEVELOPMENT)
+test-postgresql: compiled
 	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n 2 --dist loadscope -m '' $(UNTOUCHED) $(PYTEST)
 
 check: $(DEVELOPMENT)

@@ -14,7 +14,9 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.changes.models import SQLITE_TRIGGERS
 from app.extensions import db
-from tests.databases import fresh_postgresql
+from tests.databases import COMPILED, fresh_postgresql
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(COMPILED))  # before numba is imported
 
 QUICK_PASSWORDS: dict[str, Any] = {"password_memory_kib": 64, "password_passes": 1}
 """Hashes that take no time, for what is not about them."""

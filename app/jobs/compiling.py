@@ -1,14 +1,16 @@
 """Compiled solvers for workers: made once in a process of its own, while the first jobs run uncompiled with the same results.
 
-Run as `python -m app.jobs.compiling MARKER`, it fills the folder that NUMBA_CACHE_DIR names.
+Run as `python -m app.jobs.compiling`, it fills the folder that NUMBA_CACHE_DIR names.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from app.engine.physics import solvers
 from app.engine.physics.scene import Body, Constraint, Physics, Scene
 from app.engine.physics.solvers import nbody
 
-_SOURCES = Path(solvers.__file__).parent
+_MODULE = "app.jobs.compiling"
 
 
 class Compiled:
@@ -32,7 +34,7 @@ class Compiled:
         """A process that compiles, at the lowest priority; None when all is there."""
         if self.marker.exists():
             return None
-        return subprocess.Popen([sys.executable, "-m", __name__, str(self.marker)], preexec_fn=_step_back)  # noqa: PLW1509,S603  no thread runs yet
+        return subprocess.Popen([sys.executable, "-m", _MODULE], preexec_fn=_step_back)  # noqa: PLW1509,S603  no thread runs yet
 
     def use(self) -> None:
         """Run solvers compiled from now on, if they are ready; to be called between jobs."""
@@ -53,23 +55,53 @@ def _step_back() -> None:
     os.nice(19)
 
 
-def main(marker: Path) -> None:
-    """Run a scene with every compiled solver, which compiles it into NUMBA_CACHE_DIR, and leave a marker that it is done."""
+def main() -> int:
+    """Compile what is missing in the folder that NUMBA_CACHE_DIR names, and leave a marker that it is there; the exit code.
+
+    Each solver is compiled in a process of its own. Of several that are told to compile, one does and the others wait for it.
+    """
+    compiled = Compiled(".")
+    with (compiled.folder / "compiling.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if compiled.marker.exists():
+            return 0
+        makers = [subprocess.Popen([sys.executable, "-m", _MODULE, name]) for name in _EXAMPLES]  # noqa: S603
+        if sum(maker.wait() != 0 for maker in makers):
+            return 1
+        compiled.marker.touch()
+        return 0
+
+
+def compile_solver(name: str) -> None:
+    """Run scenes with a compiled solver, which compiles it into NUMBA_CACHE_DIR."""
     solvers.compiled(True)
-    ball = Body(id="ball", name="ball", shape="circle", size={"radius": 0.1}, position=(0.0, 1.0, 0.0))
-    _run("ballistic", ball)
-    _run("nbody", *(Body(id=str(n), name=str(n), position=(float(n), 0.0, 0.0)) for n in range(2)))
-    _run("nbody", *(Body(id=str(n), name=str(n), position=(float(n), 0.0, 0.0)) for n in range(nbody.SMALL + 1)))
-    _run("particles", ball, constraints=(Constraint("spring", "spring", "ball", anchor=(0.0, 0.0, 0.0), stiffness=1.0),))
-    marker.touch()
+    for bodies, constraints in _EXAMPLES[name]():
+        shown = Scene("", "", name, duration_s=1.0, loop=False, seed=0, physics=Physics(), bodies=bodies, constraints=constraints)
+        solvers.run(shown)
 
 
-def _run(solver: str, *bodies: Body, constraints: tuple[Constraint, ...] = ()) -> None:
-    scene = Scene(
-        id="", name="", solver=solver, duration_s=1.0, loop=False, seed=0, physics=Physics(), bodies=bodies, constraints=constraints
-    )
-    solvers.run(scene)
+_Parts = tuple[tuple[Body, ...], tuple[Constraint, ...]]
+_BALL = Body(id="ball", name="ball", shape="circle", size={"radius": 0.1}, position=(0.0, 1.0, 0.0))
+
+
+def _ball() -> Iterator[_Parts]:
+    yield (_BALL,), ()
+
+
+def _points() -> Iterator[_Parts]:
+    for count in (2, nbody.SMALL + 1):
+        yield tuple(Body(id=str(n), name=str(n), position=(float(n), 0.0, 0.0)) for n in range(count)), ()
+
+
+def _spring() -> Iterator[_Parts]:
+    yield (_BALL,), (Constraint("spring", "spring", "ball", anchor=(0.0, 0.0, 0.0), stiffness=1.0),)
+
+
+_EXAMPLES: Mapping[str, Callable[[], Iterator[_Parts]]] = {"ballistic": _ball, "nbody": _points, "particles": _spring}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[1:]:
+        compile_solver(sys.argv[1])
+    else:
+        sys.exit(main())

@@ -17,6 +17,8 @@ from app.extensions import db
 from app.reference.templates import TEMPLATES
 from app.scenes.snapshots import snapshot
 
+LONG_ENOUGH_S = 8.0
+
 
 def test_templates_are_listed_with_what_they_hold(client: FlaskClient) -> None:
     listed = client.get("/api/reference/templates").json["items"]
@@ -43,7 +45,8 @@ def test_a_universe_from_a_template_runs_and_sounds(app: Flask, person: Callable
         held = ada.get(f"/scenes/{scene['id']}/{part}?limit=100").json["items"]
         assert [one.get("name") for one in held] == [one.get("name") for one in content[part]]
     with app.app_context():
-        found = simulate(snapshot(db.session(), UUID(scene["id"])))
+        whole = snapshot(db.session(), UUID(scene["id"]))
+    found = simulate({**whole, "duration_s": min(whole["duration_s"], LONG_ENOUGH_S)})
     assert found.status == "complete"
     score = build_score(found.scene, found.trajectory)
     assert len(score.notes) > 3
