@@ -1,4 +1,5 @@
-"""The steps of the particles solver: one source that runs as plain Python and compiled, with the same bytes.
+"""The steps of the particles solver: one source that runs as plain Python and compiled, with the same bytes. It is one file, because
+numba's cache of compiled code notices changes in the file of the compiled function only.
 
 Plain runs on lists, compiled on arrays; only `math` functions and a fixed order of sums are used. Everything is SI. A step is a symmetric
 composition of RATTLE steps, which keep the lengths of all rods and are symplectic where nothing is lost; what is lost to the air and to

@@ -70,7 +70,8 @@ def _energy(scene: Scene, network: Network, masses: Array, motion: PiecewiseMoti
     kinetic = 0.5 * (masses * np.square(motion.states[:, :, 3:6]).sum(axis=2)).sum(axis=1)
     (first, size), (last, _) = (potential(scene, network, masses, motion.states[row, :, 0:3]) for row in (0, -1))
     drift = float(kinetic[-1] - kinetic[0]) + (last - first)
-    scale = max(float(kinetic.max()), _AT_REST * size)
+    given = math.fsum((masses * np.square(network.speeds[: network.bodies]).sum(axis=1)).tolist())
+    scale = max(float(kinetic.max()), _AT_REST * (size + 0.5 * given))
     return {
         "unit": "J",
         "initial": float(kinetic[0]) + first,
