@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.engine.catalogue import CONSTRAINT, PHYSICS
 from app.engine.errors import Contradiction, EngineError, TooExpensive, Unsupported
-from app.engine.physics.constraints import LINKS, ends, resolved
+from app.engine.physics.constraints import LINKS, resolved
 from app.engine.physics.scene import Body, Constraint, Scene
 from app.engine.physics.solvers import particles_forms as forms
 from app.engine.physics.solvers import particles_kernel as kernel
@@ -48,10 +48,11 @@ def check(scene: Scene) -> None:
     _check_physics(scene)
     for index, body in enumerate(scene.bodies):
         _check_body(body, f"bodies.{index}")
-    for index, constraint in enumerate(scene.constraints):
-        _check_constraint(constraint, f"constraints.{index}", scene)
-    for index, constraint in enumerate(resolved(scene)):
-        _check_length(constraint, f"constraints.{index}", scene)
+    at = {body.id: body for body in scene.bodies}
+    for index, (given, constraint) in enumerate(zip(scene.constraints, resolved(scene), strict=True)):
+        other = None if given.other_body_id is None else at[given.other_body_id]
+        _check_constraint(given, f"constraints.{index}", at[given.body_id], other)
+        _check_length(constraint, f"constraints.{index}", at[given.body_id], other)
     steps, size = total(scene, Network.of(scene)), max(len(scene.bodies), 1)
     if not steps * size <= STATE_LIMIT:
         raise TooExpensive(
@@ -87,13 +88,12 @@ def _check_body(body: Body, path: str) -> None:
             raise EngineError(f"The {name} of {body.name!r} must be finite numbers.", f"{path}.{name}")
 
 
-def _check_constraint(one: Constraint, path: str, scene: Scene) -> None:
+def _check_constraint(one: Constraint, path: str, body: Body, other: Body | None) -> None:
     if one.kind not in LINKS:
         raise Unsupported(f"The solver 'particles' has no {one.kind}, for its bodies do not turn; use 'rigid'.", f"{path}.kind")
-    i, j = ends(one, path, scene)
-    if i == j:
-        raise Contradiction(f"{named(scene.bodies[i])} cannot be tied to itself.", f"{path}.other_body_id")
-    if j is None and not all(math.isfinite(x) for x in one.anchor or (math.nan,)):
+    if other is body:
+        raise Contradiction(f"{named(body)} cannot be tied to itself.", f"{path}.other_body_id")
+    if other is None and not all(math.isfinite(x) for x in one.anchor or (math.nan,)):
         raise EngineError("The anchor must have finite coordinates in m.", f"{path}.anchor")
     for name in ("rest_length", "break_force"):
         value = getattr(one, name)
@@ -110,12 +110,11 @@ def _check_constraint(one: Constraint, path: str, scene: Scene) -> None:
                 raise Unsupported(f"A distance is rigid and has no {name}; use a spring.", f"{path}.{name}")
 
 
-def _check_length(one: Constraint, path: str, scene: Scene) -> None:
+def _check_length(one: Constraint, path: str, body: Body, other: Body | None) -> None:
     if one.kind != "distance":
         return
-    i, j = ends(one, path, scene)
-    other = scene.bodies[j].position if j is not None else one.anchor or (0.0, 0.0, 0.0)
-    start, length = math.dist(scene.bodies[i].position, other), one.rest_length or 0.0
+    place = other.position if other is not None else one.anchor or (0.0, 0.0, 0.0)
+    start, length = math.dist(body.position, place), one.rest_length or 0.0
     if not length > 0:
         raise Contradiction("A distance needs a length of more than 0 m: its ends start at the same place.", f"{path}.rest_length")
     if abs(start - length) > SLACK * length:
