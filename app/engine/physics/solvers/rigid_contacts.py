@@ -199,8 +199,8 @@ class Contacts:
         if fixed:
             # The library's impulse bore the weight for the whole step as well; the true one turns the speed at the hit round.
             wanted = 0.0 if stuck else e * v - pull * (s + 0.5 * dt)
-            more, rate = self._pushed(touch, arms, wanted - leaving, after_a if alone_a else after_b, alone_a)
-            impulse += more
+            heavy, rate = self._pushed(touch, arms, wanted - leaving, after_a if alone_a else after_b, alone_a)
+            impulse += heavy * (wanted - leaving - (pull * (s + 0.5 * dt) if stuck else 0.0))
             after_a, after_b = (rate, after_b) if alone_a else (after_a, rate)
             leaving = 0.0 if stuck else e * v
         self.lasting |= stuck or not (fixed or (alone_a and alone_b) or gx == gy == 0.0)
@@ -269,12 +269,12 @@ class Contacts:
         return x, y, angle
 
     def _pushed(self, touch: Touch, arms: Arms, change: float, rate: Rate, is_a: bool) -> tuple[float, Rate]:
-        """The impulse that changes the speed of leaving by so much, and the rate of the one body that it moves."""
+        """The mass (kg) that the contact feels of the one body that moves, and its rate when the speed of leaving changes by so much."""
         index, rx, ry, sign = (touch.a, arms[0], arms[1], -1.0) if is_a else (touch.b, arms[2], arms[3], 1.0)
         mass, moment, arm = self._world.mass[index], self._world.moment[index], rx * touch.ny - ry * touch.nx
-        more = change / (1.0 / mass + arm * arm / moment)
-        push = sign * more
-        return more, (rate[0] + push * touch.nx / mass, rate[1] + push * touch.ny / mass, rate[2] + push * arm / moment)
+        heavy = 1.0 / (1.0 / mass + arm * arm / moment)
+        push = sign * change * heavy
+        return heavy, (rate[0] + push * touch.nx / mass, rate[1] + push * touch.ny / mass, rate[2] + push * arm / moment)
 
     def _way_out(self, touch: Touch, arms: Arms, depth: float, is_a: bool) -> Rate:
         """What to add to a body's place: `depth` (m) out of the other, less what the library will take back of the overlap.
