@@ -192,7 +192,12 @@ class Contacts:
         again = number - self._met.get(pair, -AGAIN - 1) <= AGAIN and not (alone_a or alone_b)
         slow = v <= slowest or again
         stuck = slow or e * v <= slowest
-        impulse = -(touch.jx * nx + touch.jy * ny)
+        jx, jy = touch.jx, touch.jy
+        if alone_a or alone_b:
+            # The library's own sum keeps what was there when the two touched a moment ago.
+            mass, before, after = (-world.mass[b], before_b, after_b) if alone_b else (world.mass[a], before_a, after_a)
+            jx, jy = mass * (after[0] - before[0] - gx * dt), mass * (after[1] - before[1] - gy * dt)
+        impulse = -(jx * nx + jy * ny)
         vx, vy = closing(after_a, after_b, arms)
         leaving = vx * nx + vy * ny
         fixed = alone_a != alone_b and moves_a != moves_b
@@ -214,7 +219,7 @@ class Contacts:
                 self._keep(index, before, after, after, end, s)
         self._met[pair] = number
         if not slow:
-            rubbed = (touch.jx * ny - touch.jy * nx) * ((ux + vx) * ny - (uy + vy) * nx)
+            rubbed = (jx * ny - jy * nx) * ((ux + vx) * ny - (uy + vy) * nx)
             self._sound(end - s, touch, impulse, 0.5 * (impulse * (v - leaving) + rubbed), v, x, y)
         if stuck and pair not in self._resting:
             self._resting.add(pair)
