@@ -173,10 +173,6 @@ def estimate(scene: Scene) -> int:
     return math.ceil(plan.steps * max(FEWEST_PER_STEP, (BODIES_OF_A_STEP + len(scene.bodies)) / BODIES_PER_EVENT))
 
 
-def compiled(_enabled: bool) -> None:
-    """Nothing to switch: the steps are the library's, compiled in any case."""
-
-
 def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> RigidMotion:
     """The motion of a run of the scene, from what its `columns()` gave."""
     return RigidMotion.of_columns(columns)

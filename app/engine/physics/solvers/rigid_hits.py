@@ -31,7 +31,8 @@ class Touch(NamedTuple):
     """Two bodies that touch, or did a moment ago.
 
     `a` and `b` are their indices, the normal (nx, ny) leads from the first to the second, (jx, jy) is the impulse (N s) on the first in the
-    last step, (px, py) and (qx, qy) are the deepest points of both inside the other, (m), `gap` their distance along the normal.
+    last step, (px, py) and (qx, qy) are the points (m) of both that are inside the other, the middle of them where two flat sides meet, and
+    `gap` is the distance (m) of the deepest along the normal.
     """
 
     a: int
@@ -58,8 +59,9 @@ def touching(space: Space, index: dict[int, int], buffer: batch.Buffer) -> list[
         a, b, new, points = whole[_INTEGERS * row : _INTEGERS * (row + 1)]
         if points:
             jx, jy, nx, ny, px, py, qx, qy, gap, px2, py2, qx2, qy2, gap2 = numbers[_FLOATS * row : _FLOATS * (row + 1)]
-            if points == 2 and gap2 < gap:
-                px, py, qx, qy, gap = px2, py2, qx2, qy2, gap2
+            if points == 2:
+                px, py, qx, qy = 0.5 * (px + px2), 0.5 * (py + py2), 0.5 * (qx + qx2), 0.5 * (qy + qy2)
+                gap = min(gap, gap2)
             found.append(Touch(index[a], index[b], new == 1, jx, jy, nx, ny, px, py, qx, qy, gap))
     if len(found) > 1:
         found.sort()
