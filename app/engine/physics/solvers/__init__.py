@@ -18,7 +18,7 @@ from app.engine.errors import EngineError, TooExpensive
 from app.engine.physics.events import KINDS, Events
 from app.engine.physics.scene import Scene
 from app.engine.physics.solvers import ballistic, kepler, nbody, particles, resonator, rigid
-from app.engine.physics.solvers.solution import Progress, Solution, event_row, event_table
+from app.engine.physics.solvers.solution import Progress, Solution, check_finite, event_row, event_table
 from app.engine.physics.trajectory import Motion, Trajectory, Turning
 
 EVENT_LIMIT = 300_000
@@ -82,6 +82,7 @@ def check(scene: Scene, limit: int = EVENT_LIMIT) -> int:
     Raises EngineError (with `field`) for what the solver cannot honour, TooExpensive when the estimate is past `limit`.
     """
     solver = solver_of(scene)
+    check_finite(scene)
     solver.check(scene)
     cost = solver.estimate(scene)
     if cost > limit:
@@ -111,7 +112,7 @@ def run(scene: Scene, progress: Callable[[float], None] | None = None, sample_hz
     EngineError : for what the solver cannot honour, with the path of the value in `field`
     TooExpensive : when the estimate, or the run itself, is past `limit`
     """
-    report = progress or _ignore
+    report = _never_back(progress or _ignore)
     check(scene, limit)
     report(0.0)
     solution = solver_of(scene).solve(scene, report, limit)
@@ -135,6 +136,18 @@ def run(scene: Scene, progress: Callable[[float], None] | None = None, sample_hz
     )
     report(1.0)
     return trajectory
+
+
+def _never_back(report: Callable[[float], None]) -> Callable[[float], None]:
+    """Fractions that only grow, also where a solver goes back to a moment that changed what follows."""
+    reached = 0.0
+
+    def told(fraction: float) -> None:
+        nonlocal reached
+        reached = max(reached, fraction)
+        report(reached)
+
+    return told
 
 
 def _ignore(_fraction: float) -> None:

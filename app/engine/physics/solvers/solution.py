@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,15 @@ def event_table(rows: list[tuple[float, ...]]) -> NDArray[np.float64]:
 def masses_of(scene: Scene) -> NDArray[np.float64]:
     """Masses (N,) in kg, infinite for static bodies."""
     return np.array([np.inf if body.static else body.mass for body in scene.bodies], dtype=np.float64)
+
+
+def check_finite(scene: Scene) -> None:
+    """Refuse bodies with masses, places, speeds or turns that are no finite numbers. Raises EngineError."""
+    for index, body in enumerate(scene.bodies):
+        for name in ("mass", "position", "velocity", "angle", "angular_velocity"):
+            given = getattr(body, name)
+            if not all(map(math.isfinite, given if isinstance(given, tuple) else (given,))):
+                raise EngineError(f"The {name.replace('_', ' ')} of {body.name!r} must be finite.", f"bodies.{index}.{name}")
 
 
 def check_keyframes(scene: Scene, usable: frozenset[str], solver: str, *, ramps: bool = False) -> None:
