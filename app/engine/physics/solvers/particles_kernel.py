@@ -266,7 +266,7 @@ def tie(s: State, t: float) -> bool:
         substitute(s)
         pull(s, s.x, s.y, s.z, 1.0)
         pull(s, s.vx, s.vy, s.vz, 1.0 / t)
-        if off < _NEARLY or (off < _KEPT and off * off <= _EXACT * before):
+        if off < _KEPT and off * off <= _EXACT * before:
             return True
     return off <= _KEPT
 
