@@ -29,7 +29,7 @@ HEAD = 2
 DONE, FULL, OVERLOAD, FAILED = 0, 1, 2, 3
 """How a call ends: all steps taken; the record full; a link past what it bears; rods or dampers without a solution."""
 
-NEAR = 0.99
+NEAR = 0.999
 """A load between steps, by a parabola, from which on its true peak is looked for."""
 
 MOST_SUBSTEPS = 64

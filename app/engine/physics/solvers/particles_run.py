@@ -24,7 +24,9 @@ from app.engine.physics.solvers.solution import Progress, event_row, named
 DIVIDED = 1.5
 """Steps that may be added by dividing them, for each of the plan."""
 
-_LOOKS = 16
+_LOOKS = 8
+_LOOKED = 0.3
+_RECENT = 6
 _ALIKE = 1e-9
 _ROOT = 1e-12
 _PEAK = 1e-6
@@ -64,6 +66,7 @@ class Run:
         self._left = self.network
         self._step, self._fastest = longest(scene, self.network), dividing(scene, self.network)
         self._spare = int(DIVIDED * total(scene, self.network)) * len(WEIGHTS) if math.isfinite(self._fastest) else 0
+        self._looks = int(_LOOKED * total(scene, self.network) * len(WEIGHTS))
         self._exhausted = 0
         self._taken = 0.0
         self._size = kernel.HEAD + kernel.WIDTH * self.network.bodies
@@ -175,14 +178,14 @@ class Run:
         plan = kernel.Plan(start, (end - start) / parts, self.arithmetic.floats(list(WEIGHTS)), self.network.bodies)
         found, tail, done, outcome = [opening[None, :]], opening[None, :], 0, kernel.FULL
         while outcome not in (kernel.DONE, kernel.FAILED):
-            outcome, fresh, done = self._advance(law, plan, int(parts), done, tail)
+            outcome, fresh, done = self._advance(law, plan, int(parts), done, tail[-2:])
             found.append(fresh)
+            tail = np.concatenate([tail, fresh])
             if outcome == kernel.OVERLOAD:
-                recent = np.concatenate(found)
-                time = self._overload(law, recent, len(fresh))
+                time = self._overload(law, tail, len(fresh))
                 if time is not None:
-                    return self._give_way(law, recent, time)
-            tail = np.concatenate([tail, fresh])[-2:]
+                    return self._give_way(law, np.concatenate(found), time)
+            tail = tail[-_RECENT:]
         piece = np.concatenate(found)
         if outcome == kernel.FAILED:
             self.ended = float(piece[-1, 0])
@@ -218,10 +221,10 @@ class Run:
         for row in range(len(piece) - fresh, len(piece)):
             low = row - 1
             if not shares[row] > 1.0:
-                if row < 2 or not kernel.peak(shares[row - 2], shares[row - 1], shares[row]) > kernel.NEAR:
+                if row < 2 or self._looks < 0 or not kernel.peak(shares[row - 2], shares[row - 1], shares[row]) > kernel.NEAR:
                     continue
                 low = row - 2
-            time = self._root(law, piece, float(piece[low, 0]), float(piece[row, 0]))
+            time = self._root(law, piece[max(row - _RECENT, 0) : row + 2], float(piece[low, 0]), float(piece[row, 0]))
             if time is not None:
                 return time
         return None
@@ -229,12 +232,14 @@ class Run:
     def _root(self, law: kernel.Law, piece: Array, low: float, high: float) -> float | None:
         states = np.ascontiguousarray(piece[:, kernel.HEAD :]).reshape(len(piece), self.network.bodies, kernel.WIDTH)
         motion = PiecewiseMotion(piece[:, 0], states, np.zeros(1, dtype=np.int64), float(piece[-1, 0]))
-        places, speeds = self.network.places.copy(), np.zeros_like(self.network.places)
+        probe = state(self._left, self.network.places, self.network.speeds, self.arithmetic.floats, self.arithmetic.integers)
 
         def beyond(time: float) -> float:
-            found = motion.at(np.array([time]))
-            places[: self.network.bodies], speeds[: self.network.bodies] = found[0][0], found[1][0]
-            probe = state(self._left, places, speeds, self.arithmetic.floats, self.arithmetic.integers)
+            self.stages, self._looks = self.stages + 1, self._looks - 1
+            places, speeds = (part[0] for part in motion.at(np.array([time])))
+            for axis, (place, speed) in enumerate(((probe.x, probe.vx), (probe.y, probe.vy), (probe.z, probe.vz))):
+                for body in range(self.network.bodies):
+                    place[body], speed[body] = float(places[body, axis]), float(speeds[body, axis])
             return float(self.arithmetic.begin(probe, law, time)) - 1.0
 
         looks = np.linspace(low, high, _LOOKS + 1).tolist()
