@@ -214,6 +214,18 @@ def test_what_the_solver_cannot_honour_is_refused_by_name(given_scene: Scene, fi
     assert caught.value.field == field
 
 
+def test_rods_that_leave_no_way_to_move_end_the_run_and_say_so() -> None:
+    # A bob on two rods in one line cannot fall, nor can any force hold it: the rods would have to pull without bound.
+    taut = tied(point("bob", 1.0, 0.0), constraints=(rod("bob"), dataclasses.replace(rod("bob", anchor=(2.0, 0.0, 0.0)), id="other")))
+    run = solvers.run(taut)
+    assert run.events.status == "settled_at" and any("no motion" in sentence for sentence in run.warnings)
+    assert run.positions[:, 0] == pytest.approx(np.broadcast_to([1.0, 0.0, 0.0], (len(run.times), 3)), abs=1e-2)
+    # With forces past the largest number it ends at once.
+    light = tied(point("bob", 1.0, 0.0, mass=1e-305), constraints=(spring("bob", k=1e9, rest_length=0.5),), duration_s=0.1, timestep=0.01)
+    dead = solvers.run(light)
+    assert dead.events.settled_at == 0.0 and np.isfinite(dead.positions).all() and not dead.velocities.any()
+
+
 def test_progress_grows_and_can_cancel() -> None:
     seen: list[float] = []
     solvers.run(chain(3, 1.0, duration_s=6.0, sag=0.3), seen.append, sample_hz=1.0)

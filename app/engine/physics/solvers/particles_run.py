@@ -85,9 +85,10 @@ class Run:
         """The motion that was found."""
         pieces = [piece for piece in self._pieces if len(piece) > 1]
         if not pieces:  # the start has no successor: everything rests
-            rest = np.repeat(self._pieces[-1][-1:], 2, axis=0)
-            rest[1, 0] += 1.0
-            rest[:, kernel.HEAD :].reshape(2, -1, kernel.WIDTH)[:, :, 3:] = 0.0
+            bodies = np.zeros((self.network.bodies, kernel.WIDTH))
+            bodies[:, 0:3] = self._pieces[-1][-1, kernel.HEAD :].reshape(self.network.bodies, kernel.WIDTH)[:, 0:3]
+            time = float(self._pieces[-1][-1, 0])
+            rest = np.stack([np.concatenate([[time + later, 0.0], bodies.ravel()]) for later in (0.0, 1.0)])
             pieces = [rest]
         rows = np.concatenate(pieces)
         first = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])
@@ -157,6 +158,12 @@ class Run:
         s = self._state
         self.arithmetic.assemble(s)
         after = np.array([s.vx, s.vy, s.vz], dtype=np.float64).T
+        if not (np.isfinite(after).all() and np.isfinite(np.array([s.x, s.y, s.z], dtype=np.float64)).all()):
+            bodies = np.zeros((self.network.bodies, kernel.WIDTH))
+            bodies[:, 0:3] = self.network.places[: self.network.bodies]
+            self._pieces.append(np.concatenate([[0.0, 0.0], bodies.ravel()])[None, :])
+            self.ended = 0.0
+            return
         scale = float(np.abs(self.network.speeds).max())
         self._taken = float(np.abs(after - self.network.speeds).max()) / scale if scale > 0 else 0.0
 
