@@ -132,6 +132,17 @@ def test_a_box_that_falls_flat_bounces_as_a_ball_does(steps_per_s: int) -> None:
     assert len(times) == 4 and np.max(np.abs(times - expected)) < 2e-5
 
 
+def test_a_block_that_rocks_is_heard_each_time_it_comes_down() -> None:
+    # Housner (1963), Bulletin of the Seismological Society of America 53, 403-417: a block rocks from edge to edge, upright at each change.
+    lean = 0.05
+    block = box("block", 0.0, math.cos(lean) + 0.1 * math.sin(lean), width=0.2, height=2.0, angle=lean)
+    run = solvers.run(rigid_scene(block, duration_s=5.0, restitution=0.0, friction=0.8))
+    times = times_of(run)
+    assert len(times) >= 5 and np.max(np.abs(run.motion.turned(times)[0])) < 1e-3
+    rates = run.motion.turned(times)[1][:, 0]
+    assert np.all(rates[1:] * rates[:-1] < 0)
+
+
 def test_a_ball_that_has_bounced_itself_out_rests_and_sounds_no_more() -> None:
     run = solvers.run(dataclasses.replace(drop(0.5, duration_s=30.0), solver="rigid"))
     # Bounces are heard until the next would be over in two steps: e^n v < g dt, n = 9 after the first.

@@ -16,7 +16,18 @@ from pymunk import batch
 from app.engine.physics.events import BOUND, KINDS
 from app.engine.physics.solvers import rigid_library as library
 from app.engine.physics.solvers.rigid_frames import RATES, RATES_WIDTH, Reader
-from app.engine.physics.solvers.rigid_hits import STILL, Rate, Touch, closing, meeting, since, touching
+from app.engine.physics.solvers.rigid_hits import (
+    STILL,
+    Rate,
+    Touch,
+    closing,
+    counts,
+    in_two_points,
+    meeting,
+    second_points,
+    since,
+    touching,
+)
 from app.engine.physics.solvers.rigid_laws import Laws
 from app.engine.physics.solvers.rigid_motion import HIT_WIDTH
 from app.engine.physics.solvers.rigid_plan import OPEN
@@ -51,6 +62,7 @@ class Contacts:
         self.hit: dict[int, Rate] = {}
         self._rates = Reader(world, RATES, RATES_WIDTH)
         self._before = self._rates.read()
+        self._counting, self._counted = batch.Buffer(), b""
         self._buffer, self._handles = batch.Buffer(), [library.handle_of(body) for body in world.bodies]
         self._resting: set[tuple[int, int]] = set()
         self._met: dict[tuple[int, int], int] = {}
@@ -93,6 +105,45 @@ class Contacts:
                 settled = (alone_a or not world.moves[a]) and (alone_b or not world.moves[b])
                 if not (settled and self._rebound(number, touch, alone_a, alone_b, before_a, before_b)):
                     self._hit(number, touch, alone_a, alone_b, before_a, before_b)
+
+    def look_before(self) -> None:
+        """Remember how all move before a step, for `look_after`."""
+        self._before = self._rates.read()
+
+    def look_after(self, number: int) -> None:
+        """Find the bodies that touched with one corner and have come down on another one, which the library does not tell."""
+        now, before = counts(self._space, self._counting), self._counted
+        if now == before:
+            return
+        self._counted = now
+        pairs = second_points(before, now)
+        for both in in_two_points(self._space, pairs, self._world.index, self._buffer) if pairs else ():
+            self._come_down(number, *both)
+
+    def _come_down(self, number: int, first: Touch, second: Touch) -> None:
+        """A body that stands on one corner comes down on another one: the point that comes nearer faster."""
+        world, dt, a, b, nx, ny = self._world, self._step, first.a, first.b, first.nx, first.ny
+        before_a, before_b, after_a, after_b = self._rate_before(a), self._rate_before(b), self._rate_now(a), self._rate_now(b)
+        u, touch = max((-_along(touch, closing(before_a, before_b, arms_of(touch, world))), touch) for touch in (first, second))
+        pair = (a, b) if a < b else (b, a)
+        if u <= 2.0 * self._laws.slowest or number - self._met.get(pair, -AGAIN - 1) <= AGAIN:
+            return
+        s, end = since(-touch.gap - 2.0 * world.skin, u, 0.0, dt), (number + 1) * dt
+        arms, (gx, gy) = arms_of(touch, world), self._laws.gravity
+        leaving = max(_along(touch, closing(after_a, after_b, arms)), 0.0)
+        x, y = self._point(touch, arms, before_a, before_b, s)
+        impulse = -(touch.jx * nx + touch.jy * ny)
+        if world.moves[a] != world.moves[b]:  # the impulse of the step also bears the weight of the one on the other
+            impulse -= max((world.mass[a] if world.moves[a] else -world.mass[b]) * (gx * nx + gy * ny) * dt, 0.0)
+        for index, before, after in ((a, before_a, after_a), (b, before_b, after_b)):
+            if world.moves[index]:
+                self._keep(index, before, after, after, end, s)
+        self._met[pair], self.lasting = number, True
+        if impulse > 0.0:
+            resting = pair in self._resting
+            self._sound(end - s, touch, impulse, 0.5 * impulse * (u - leaving), u, x, y)
+            if resting:
+                self._resting.add(pair)
 
     def _rebound(self, number: int, touch: Touch, alone_a: bool, alone_b: bool, before_a: Rate, before_b: Rate) -> bool:
         """The hit of two discs, or of one and a bound, by Newton's and Coulomb's laws at the moment when they touch.
@@ -347,3 +398,7 @@ def arms_of(touch: Touch, world: World) -> Arms:
     ax, ay = world.bodies[touch.a].position if touch.a != BOUND else (0.0, 0.0)
     bx, by = world.bodies[touch.b].position if touch.b != BOUND else (0.0, 0.0)
     return touch.px - ax, touch.py - ay, touch.qx - bx, touch.qy - by
+
+
+def _along(touch: Touch, velocity: tuple[float, float]) -> float:
+    return velocity[0] * touch.nx + velocity[1] * touch.ny

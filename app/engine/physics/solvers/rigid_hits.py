@@ -68,6 +68,39 @@ def touching(space: Space, index: dict[int, int], buffer: batch.Buffer) -> list[
     return found
 
 
+_COUNTS = _FIELD.BODY_A_ID | _FIELD.BODY_B_ID | _FIELD.CONTACT_COUNT
+
+
+def counts(space: Space, buffer: batch.Buffer) -> bytes:
+    """In how many points which bodies touch, to be compared with what it was before and read by `second_points`."""
+    buffer.clear()
+    batch.get_space_arbiters(space, _COUNTS, buffer)
+    return bytes(buffer.int_buf())
+
+
+def second_points(before: bytes, now: bytes) -> set[tuple[int, int]]:
+    """The pairs of bodies, as the library knows them, that touched in one point and now touch in two."""
+    known, found = memoryview(before).cast("P"), memoryview(now).cast("P")
+    once = {(known[row], known[row + 1]) for row in range(0, len(known), 3) if known[row + 2] == 1}
+    return {(found[row], found[row + 1]) for row in range(0, len(found), 3) if found[row + 2] == 2} & once
+
+
+def in_two_points(space: Space, pairs: set[tuple[int, int]], index: dict[int, int], buffer: batch.Buffer) -> list[tuple[Touch, Touch]]:
+    """Those of the pairs that go on touching, with each of the two points, in the order of the scene."""
+    buffer.clear()
+    batch.get_space_arbiters(space, _FIELDS, buffer)
+    whole, numbers = memoryview(buffer.int_buf()).cast("P"), memoryview(buffer.float_buf()).cast("d")
+    found = []
+    for row in range(len(whole) // _INTEGERS):
+        a, b, new, points = whole[_INTEGERS * row : _INTEGERS * (row + 1)]
+        if points == 2 and not new and (a, b) in pairs:
+            jx, jy, nx, ny, *rest = numbers[_FLOATS * row : _FLOATS * (row + 1)]
+            both = index[a], index[b], False, jx, jy, nx, ny
+            found.append((Touch(*both, *rest[:5]), Touch(*both, *rest[5:])))
+    found.sort()
+    return found
+
+
 def since(depth: float, u: float, a: float, step: float) -> float:
     """The time (s) from a hit to the end of the step, 0 to `step`.
 

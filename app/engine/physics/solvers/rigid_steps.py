@@ -81,19 +81,25 @@ class Run:
         contacts.watch()
         space, fragile = library.handle_of(self.world.space), any(joint.break_force is not None for joint in self.world.joints)
         advance, outside = library.advance, laws.changing or laws.acts_after or fragile
+        corners = any(form.parts and moves for form, moves in zip(self.world.forms, self.world.moves, strict=False))
         for first in range(0, plan.steps, every):
             for number in range(first, first + every):
                 if laws.changing:
                     laws.change(number * step)
                 if number == first + every - 1:
                     frames.begin()
+                if corners:
+                    contacts.look_before()
                 advance(space, step)
                 if contacts.fresh:
                     contacts.meet(number)
-                    if number < first + every - 1:
-                        contacts.clear()
+                if corners:
+                    contacts.look_after(number)
                 if outside:
                     self._act((number + 1) * step, fragile)
+                if contacts.hit and number < first + every - 1:
+                    contacts.clear()
+                contacts.fresh = False
             whole = frames.end(contacts.hit)
             contacts.clear()
             self._report(first)
