@@ -77,11 +77,6 @@ class Contacts:
             self.fresh = True
             self._before = self._rates.read()
 
-    def clear(self) -> None:
-        """Begin another step."""
-        self.fresh = False
-        self.hit.clear()
-
     def hits(self) -> tuple[Array, NDArray[np.int64]]:
         """The moments at which bodies were hit, as in RigidMotion, and where those of each body begin."""
         hits = np.frombuffer(self._hits, dtype=np.float64).reshape(-1, HIT_WIDTH)
@@ -91,6 +86,7 @@ class Contacts:
 
     def meet(self, number: int) -> None:
         """Record the hits of step `number`, and put the bodies where they are after them."""
+        self.fresh = False
         found, world = touching(self._space, self._world.index, self._buffer), self._world
         count: dict[int, int] = {}
         if len(found) > 1:

@@ -80,38 +80,43 @@ class Run:
         self._start(frames.table[0])
         contacts.watch()
         space, fragile = library.handle_of(self.world.space), any(joint.break_force is not None for joint in self.world.joints)
-        advance, outside = library.advance, laws.changing or laws.acts_after or fragile
         corners = any(form.parts and moves for form, moves in zip(self.world.forms, self.world.moves, strict=False))
+        plain, advance = not (laws.changing or laws.acts_after or fragile or corners), library.advance
         for first in range(0, plan.steps, every):
+            last = first + every - 1
             for number in range(first, first + every):
-                if laws.changing:
-                    laws.change(number * step)
-                if number == first + every - 1:
+                if number == last:
                     frames.begin()
-                if corners:
-                    contacts.look_before()
+                if not plain:
+                    self._prepare(number, corners)
                 advance(space, step)
                 if contacts.fresh:
                     contacts.meet(number)
-                if corners:
-                    contacts.look_after(number)
-                if outside:
-                    self._act((number + 1) * step, fragile)
-                if contacts.hit and number < first + every - 1:
-                    contacts.clear()
-                contacts.fresh = False
+                if not plain:
+                    self._act(number, corners, fragile)
+                if contacts.hit and number != last:
+                    contacts.hit.clear()
             whole = frames.end(contacts.hit)
-            contacts.clear()
+            contacts.hit.clear()
             self._report(first)
             if not whole:
                 break
         frames.flush()
         return frames.table[: frames.kept]
 
-    def _act(self, time: float, fragile: bool) -> None:
-        """What happens at the end of a step but for contacts."""
+    def _prepare(self, number: int, corners: bool) -> None:
+        """What happens at the beginning of a step."""
+        if self.laws.changing:
+            self.laws.change(number * self.plan.step)
+        if corners:
+            self.contacts.look_before()
+
+    def _act(self, number: int, corners: bool, fragile: bool) -> None:
+        """What happens at the end of a step, but for new contacts."""
+        if corners:
+            self.contacts.look_after(number)
         if fragile:
-            self._bear(time)
+            self._bear((number + 1) * self.plan.step)
         if self.laws.acts_after:
             self.laws.act()
 
