@@ -197,6 +197,6 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
         steps=run.whole,
         settled_at=ended_at,
         conservation=report.conservation(account),
-        closed_form=report.bounce_times(account),
+        closed_form=[] if run.overlaps else report.bounce_times(account),
         warnings=report.warnings(scene, plan, run.overlaps, ended_at),
     )

@@ -13,7 +13,7 @@ from app.engine.physics import constraints
 from app.engine.physics.events import BOUND, KINDS
 from app.engine.physics.scene import Constraint, Scene
 from app.engine.physics.solvers import ballistic_report
-from app.engine.physics.solvers.rigid_plan import CHANGEABLE, STEP_S, Plan, largest_gravity
+from app.engine.physics.solvers.rigid_plan import CHANGEABLE, FEWEST_STEPS, STEP_S, Plan, largest_gravity
 from app.engine.physics.solvers.rigid_shapes import Form
 from app.engine.physics.timeline import frames_of
 
@@ -174,6 +174,8 @@ def bounce_times(account: Account) -> list[dict[str, Any]]:
         return []
     if any(body.shape not in ("circle", "point") or body.static for body in scene.bodies):
         return []
+    if ((account.events[:, 1] == KINDS.index("contact")) & (account.events[:, 3] != BOUND)).any():
+        return []
     return [entry | {"tolerance": BOUNCE_TOLERANCE} for entry in ballistic_report.bounce_times(scene, account.events)]
 
 
@@ -182,7 +184,7 @@ def warnings(scene: Scene, plan: Plan, overlaps: list[tuple[int, int]], ended_at
     said = []
     if ended_at is not None:
         said.append(f"The motion has no numbers from {ended_at:.6g} s of simulated time on, and ends there. Set a shorter timestep.")
-    if scene.physics.timestep is None and plan.step < 0.99 * STEP_S:
+    if scene.physics.timestep is None and plan.step < 0.99 * STEP_S and plan.steps > FEWEST_STEPS:
         said.append(f"The run took steps of {plan.step:.3g} s of simulated time, as its sizes, speeds, springs or damping ask for.")
     if scene.physics.timestep is not None and plan.step > plan.longest:
         said.append(

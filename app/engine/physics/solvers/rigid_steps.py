@@ -140,10 +140,11 @@ class Run:
         after = Reader(trial, RATES, RATES_WIDTH).table()
         free = np.array(self.laws.gravity) * half
         for touch in touching(trial.space, trial.index, batch.Buffer()):
-            if touch.gap < -TOO_DEEP * self.plan.slop:
-                self.overlaps.append((touch.a, touch.b))
             a, b = (STILL if index == BOUND else _rate(first[index, 3:].tolist()) for index in touch[:2])
-            if -_along(touch, closing(a, b, arms_of(touch, trial))) > self.laws.slowest:
+            u = -_along(touch, closing(a, b, arms_of(touch, trial)))
+            if touch.gap + max(u, 0.0) * half < -TOO_DEEP * self.plan.slop:
+                self.overlaps.append((touch.a, touch.b))
+            if u > self.laws.slowest:
                 for index in touch[:2]:
                     if index != BOUND and index not in trial.held:
                         after[index] = first[index, 3:]
