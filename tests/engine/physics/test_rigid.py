@@ -319,7 +319,7 @@ def mixed_scene(tied: bool = True) -> Scene:
     return rigid_scene(
         *pieces,
         constraints=ties if tied else (),
-        duration_s=2.0,
+        duration_s=1.0,
         restitution=0.4,
         friction=0.5,
         bounds=Bounds((-3.0, 0.0, None), (4.0, None, None)),
@@ -446,7 +446,7 @@ def small_scenes(draw: st.DrawFn) -> Scene:
     return rigid_scene(
         *(draw(bodies(n)) for n in range(number)),
         constraints=tuple(draw(ties(n, number)) for n in range(draw(st.sampled_from([0, 0, 1, 2])))),
-        duration_s=0.4,
+        duration_s=0.25,
         gravity=(draw(st.sampled_from([0.0, 1.0])), draw(st.sampled_from([0.0, -G, 3.0])), 0.0),
         restitution=draw(st.sampled_from([0.0, 0.6, 1.0])),
         friction=draw(st.sampled_from([0.0, 0.5])),
