@@ -1,11 +1,12 @@
 """Rigid bodies in the plane z = 0: circles, boxes and polygons that turn, rub, stack and are tied, in steps of Chipmunk2D (pymunk).
 
-Contacts have the restitution sqrt(e_a e_b) and the Coulomb friction sqrt(mu_a mu_b). A collision is the first touch of two bodies: its
-impulse is that along the normal over the whole hit, which the library resolves in the step in which they touch, and its time is the moment
-inside that step. Two that meet so slowly that a bounce would be over in two steps of gravity stay together: a `contact`, which makes no
-note. Bodies tied by a hinge or pin do not collide with each other. A point does not turn and meets everything but points; a sensor meets
-nothing. Concave polygons are made of triangles; a polygon's mass is spread evenly, about its own centre of mass, wherever its position is.
-Linear damping and air slow velocities and leave rotation alone; a point has no area, and no drag.
+Contacts have the restitution sqrt(e_a e_b) and the Coulomb friction sqrt(mu_a mu_b). A collision is the first touch of two bodies, or the
+coming down of a second corner of a body that stands on one: its impulse is that along the normal over the whole hit, which is resolved in
+the step in which they touch, and its time is the moment inside that step. Two that meet so slowly that a bounce would be over in two steps
+of gravity stay together: a `contact`, which makes no note. Bodies tied by a hinge or pin do not collide with each other. A point does not
+turn and meets everything but points; a sensor meets nothing. Concave polygons are made of triangles; a polygon's mass is spread evenly,
+about its own centre of mass, wherever its position is. Linear damping and air slow velocities and leave rotation alone; the drag of air is
+rho C_d A v^2 / 2 with the body's area in the plane for A and C_d of a sphere (0.47) for circles, of a cube (1.05) for boxes and polygons.
 
 References: Catto (2005), Iterative Dynamics with Temporal Coherence, Game Developers Conference; Stronge (2000), Impact Mechanics (Newton's
 law of restitution and Coulomb's law of friction).
