@@ -89,7 +89,7 @@ def test_what_is_no_number_is_refused_by_its_field(given: Scene, field: str, wro
     bodies = (*given.bodies[:index], dataclasses.replace(given.bodies[index], **{field: new}))
     with pytest.raises(EngineError) as refused:
         solvers.run(dataclasses.replace(given, bodies=bodies))
-    assert refused.value.field == f"bodies.{index}.{field}"
+    assert (refused.value.field or "").startswith(f"bodies.{index}.{field}")
 
 
 @EACH

@@ -18,7 +18,7 @@ from app.engine.errors import EngineError, TooExpensive
 from app.engine.physics.events import KINDS, Events
 from app.engine.physics.scene import Scene
 from app.engine.physics.solvers import ballistic, kepler, nbody, particles, resonator, rigid
-from app.engine.physics.solvers.solution import Progress, Solution, check_finite, event_row, event_table
+from app.engine.physics.solvers.solution import Progress, Solution, event_row, event_table
 from app.engine.physics.trajectory import Motion, Trajectory, Turning
 
 EVENT_LIMIT = 300_000
@@ -82,7 +82,6 @@ def check(scene: Scene, limit: int = EVENT_LIMIT) -> int:
     Raises EngineError (with `field`) for what the solver cannot honour, TooExpensive when the estimate is past `limit`.
     """
     solver = solver_of(scene)
-    check_finite(scene)
     solver.check(scene)
     cost = solver.estimate(scene)
     if cost > limit:

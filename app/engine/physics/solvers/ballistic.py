@@ -24,7 +24,16 @@ from app.engine.errors import Contradiction, EngineError, TooExpensive, Unsuppor
 from app.engine.physics.scene import Body, Bounds, Physics, Scene
 from app.engine.physics.solvers import ballistic_kernel as kernel
 from app.engine.physics.solvers import ballistic_report as report
-from app.engine.physics.solvers.solution import COLUMNS, Progress, Solution, check_constraints, check_keyframes, masses_of, named
+from app.engine.physics.solvers.solution import (
+    COLUMNS,
+    Progress,
+    Solution,
+    check_constraints,
+    check_finite,
+    check_keyframes,
+    masses_of,
+    named,
+)
 
 NAME = "ballistic"
 DESCRIPTION = "Points and circles in uniform gravity, exact from event to event: floor, walls, static circles and each other."
@@ -43,6 +52,7 @@ def check(scene: Scene) -> None:
     """Refuse what this solver cannot honour. Raises EngineError whose `field` is the path of the offending value."""
     if scene.physics.air_density > 0:
         raise Unsupported("The solver 'ballistic' has no air drag; use 'particles', or linear_damping.", "physics.air_density")
+    check_finite(scene)
     check_constraints(scene, NAME)
     check_keyframes(scene, CHANGEABLE, NAME)
     _check_bounds(scene.physics.bounds or _OPEN)

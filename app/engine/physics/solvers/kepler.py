@@ -24,6 +24,7 @@ from app.engine.physics.solvers.solution import (
     Progress,
     Solution,
     check_constraints,
+    check_finite,
     check_keyframes,
     event_row,
     event_table,
@@ -152,6 +153,7 @@ class Ellipse:
 
 def check(scene: Scene) -> None:
     """Refuse what this solver cannot honour. Raises EngineError whose `field` is the path of the offending value."""
+    check_finite(scene)
     check_constraints(scene, NAME)
     check_keyframes(scene, frozenset(), NAME)
     for index, body in enumerate(scene.bodies):

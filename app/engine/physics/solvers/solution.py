@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.catalogue import PHYSICS
-from app.engine.errors import EngineError, Unsupported
+from app.engine.catalogue import BODY, PHYSICS
+from app.engine.errors import EngineError, OutOfRange, Unsupported
 from app.engine.physics.events import BOUND, KINDS
 from app.engine.physics.scene import Body, Scene
 from app.engine.physics.trajectory import Motion
@@ -68,12 +68,18 @@ def masses_of(scene: Scene) -> NDArray[np.float64]:
 
 
 def check_finite(scene: Scene) -> None:
-    """Refuse bodies with masses, places, speeds or turns that are no finite numbers. Raises EngineError."""
+    """Refuse bodies with masses, places, speeds or turns that are no finite numbers. Raises OutOfRange with the path of the number."""
     for index, body in enumerate(scene.bodies):
-        for name in ("mass", "position", "velocity", "angle", "angular_velocity"):
-            given = getattr(body, name)
-            if not all(map(math.isfinite, given if isinstance(given, tuple) else (given,))):
-                raise EngineError(f"The {name.replace('_', ' ')} of {body.name!r} must be finite.", f"bodies.{index}.{name}")
+        for name in ("mass", "angle", "angular_velocity"):
+            _finite(name, getattr(body, name), f"bodies.{index}.{name}")
+        for name in ("position", "velocity"):
+            for axis, number in zip("xyz", getattr(body, name), strict=True):
+                _finite(name, number, f"bodies.{index}.{name}.{axis}")
+
+
+def _finite(name: str, number: float, path: str) -> None:
+    if not math.isfinite(number):
+        raise OutOfRange(f"The {name.replace('_', ' ')} must be a finite number in the range {BODY[name].range_text}.", path)
 
 
 def check_keyframes(scene: Scene, usable: frozenset[str], solver: str, *, ramps: bool = False) -> None:
