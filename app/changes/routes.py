@@ -247,6 +247,7 @@ def make_version(given: dict[str, Any], universe_id: UUID) -> Response:
 @bp.doc(operationId="deleteVersion")
 @guard()
 @bp.response(204)
+@bp.alt_response(410, response="GONE")
 def delete_version(universe_id: UUID, version_id: UUID) -> Response:
     """Take the name of a revision away; the revision stays."""
     versions.remove(universe_id, version_id, current_actor())
