@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engine.catalogue import PHYSICS
 from app.engine.errors import Cancelled, EngineError, TooExpensive
 from app.engine.physics import solvers
 from app.engine.physics.scene import Scene
@@ -32,9 +31,7 @@ NOT_NUMBERS = (float("nan"), float("inf"), float("-inf"))
 
 def test_there_is_a_scene_for_every_solver() -> None:
     assert set(ONE_OF_EACH) == set(solvers.SOLVERS)
-    known = set(PHYSICS) | {"bounds"}
-    for name, solver in solvers.SOLVERS.items():
-        assert name == solver.NAME == ONE_OF_EACH[name].solver and solver.DESCRIPTION and known >= solver.USES
+    assert all(given.solver == name for name, given in ONE_OF_EACH.items())
 
 
 def test_the_same_bytes_twice_and_compiled_in_another_process() -> None:

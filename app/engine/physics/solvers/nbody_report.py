@@ -9,6 +9,7 @@ import numpy as np
 
 from app.engine.physics.events import KINDS
 from app.engine.physics.scene import Scene
+from app.engine.physics.solvers.solution import drift_of
 
 if TYPE_CHECKING:
     from app.engine.physics.solvers.nbody_events import Orbit
@@ -33,7 +34,7 @@ def conservation(scene: Scene, first: Array, last: Array) -> dict[str, Any]:
     masses = np.array([0.0 if body.static else body.mass for body in scene.bodies])
     found = {"energy": _energy(scene, first, last)}
     if not still:
-        found["momentum"] = _drift("kg m/s", masses[:, None] * first[:, 3:6], masses[:, None] * last[:, 3:6])
+        found["momentum"] = drift_of("kg m/s", masses[:, None] * first[:, 3:6], masses[:, None] * last[:, 3:6])
     if len(still) <= 1:
         centre = first[still[0], 0:3] if still else np.zeros(3)
         levers = [state[:, 0:3] - centre for state in (first, last)]
@@ -42,7 +43,7 @@ def conservation(scene: Scene, first: Array, last: Array) -> dict[str, Any]:
             math.fsum(np.linalg.norm(lever, axis=1) * masses * np.linalg.norm(state[:, 3:6], axis=1))
             for lever, state in zip(levers, (first, last), strict=True)
         ]
-        found["angular_momentum"] = _drift("kg m^2/s", turns[0], turns[1], max(scales))
+        found["angular_momentum"] = drift_of("kg m^2/s", turns[0], turns[1], max(scales))
     return found
 
 
@@ -70,21 +71,6 @@ def _energy(scene: Scene, first: Array, last: Array) -> dict[str, Any]:
         "drift": drift,
         "relative": abs(drift) / scale if scale > 0 else 0.0,
         "tolerance": ENERGY_TOLERANCE,
-    }
-
-
-def _drift(unit: str, first: Array, last: Array, scale: float | None = None) -> dict[str, Any]:
-    """The sums of vectors (N, 3) at both ends; the scale is by default the larger sum of their lengths."""
-    initial, final = (np.array([math.fsum(part[:, axis]) for axis in range(3)]) for part in (first, last))
-    if scale is None:
-        scale = max(math.fsum(np.linalg.norm(part, axis=1)) for part in (first, last))
-    drift = final - initial
-    return {
-        "unit": unit,
-        "initial": initial.tolist(),
-        "final": final.tolist(),
-        "drift": drift.tolist(),
-        "relative": float(np.linalg.norm(drift)) / scale if scale > 0 else 0.0,
     }
 
 

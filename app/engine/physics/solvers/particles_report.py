@@ -12,6 +12,7 @@ from app.engine.physics.scene import Scene
 from app.engine.physics.solvers.particles_laws import constant, largest
 from app.engine.physics.solvers.particles_links import Network
 from app.engine.physics.solvers.particles_motion import PiecewiseMotion
+from app.engine.physics.solvers.solution import drift_of
 
 ENERGY_TOLERANCE = 1e-8
 """Relative drift of the energy past which a run warns: in the solver's own steps a double pendulum from 150 degrees stays within 5e-10."""
@@ -35,10 +36,10 @@ def conservation(scene: Scene, network: Network, motion: PiecewiseMotion, *, bro
     if _alone(scene, network):
         places, pushes = motion.states[:, :, 0:3], masses[None, :, None] * motion.states[:, :, 3:6]
         lengths = np.linalg.norm(pushes, axis=2)
-        found["momentum"] = _drift("kg m/s", pushes[0], pushes[-1], float(lengths.sum(axis=1).max(initial=0.0)))
+        found["momentum"] = drift_of("kg m/s", pushes[0], pushes[-1], float(lengths.sum(axis=1).max(initial=0.0)))
         levers = float((np.linalg.norm(places, axis=2) * lengths).sum(axis=1).max(initial=0.0))
         turns = [np.cross(places[row], pushes[row]) for row in (0, -1)]
-        found["angular_momentum"] = _drift("kg m^2/s", turns[0], turns[1], levers)
+        found["angular_momentum"] = drift_of("kg m^2/s", turns[0], turns[1], levers)
     return found
 
 
@@ -79,17 +80,4 @@ def _energy(scene: Scene, network: Network, masses: Array, motion: PiecewiseMoti
         "drift": drift,
         "relative": abs(drift) / scale if scale > 0 else 0.0,
         "tolerance": ENERGY_TOLERANCE,
-    }
-
-
-def _drift(unit: str, first: Array, last: Array, scale: float) -> dict[str, Any]:
-    """The sums of vectors (N, 3) at both ends."""
-    initial, final = (np.array([math.fsum(part[:, axis]) for axis in range(3)]) for part in (first, last))
-    drift = final - initial
-    return {
-        "unit": unit,
-        "initial": initial.tolist(),
-        "final": final.tolist(),
-        "drift": drift.tolist(),
-        "relative": float(np.linalg.norm(drift)) / scale if scale > 0 else 0.0,
     }

@@ -15,6 +15,7 @@ from app.engine.physics.scene import Constraint, Scene
 from app.engine.physics.solvers import ballistic_report
 from app.engine.physics.solvers.rigid_plan import CHANGEABLE, FEWEST_STEPS, STEP_S, Plan, largest_gravity
 from app.engine.physics.solvers.rigid_shapes import Form
+from app.engine.physics.solvers.solution import drift_of
 from app.engine.physics.timeline import frames_of
 
 ENERGY_TOLERANCE = 1e-3
@@ -91,7 +92,7 @@ def conservation(account: Account) -> dict[str, Any]:
             ]
         )
         pushes = [masses[:, None] * frame[:, 3:5] for frame in (account.first, account.last)]
-        found["momentum"] = _drift("kg m/s", pushes[0], pushes[1], MOMENTUM_TOLERANCE)
+        found["momentum"] = drift_of("kg m/s", pushes[0], pushes[1]) | {"tolerance": MOMENTUM_TOLERANCE}
         turns = [
             np.stack([frame[:, 0] * push[:, 1] - frame[:, 1] * push[:, 0], spins * frame[:, 5]], axis=0).reshape(-1, 1)
             for frame, push in zip((account.first, account.last), pushes, strict=True)
@@ -100,7 +101,7 @@ def conservation(account: Account) -> dict[str, Any]:
             math.fsum(np.hypot(frame[:, 0], frame[:, 1]) * np.hypot(push[:, 0], push[:, 1])) + math.fsum(spins * np.abs(frame[:, 5]))
             for frame, push in zip((account.first, account.last), pushes, strict=True)
         )
-        found["angular_momentum"] = _drift("kg m^2/s", turns[0], turns[1], ANGULAR_TOLERANCE, scale)
+        found["angular_momentum"] = drift_of("kg m^2/s", turns[0], turns[1], scale) | {"tolerance": ANGULAR_TOLERANCE}
     return found
 
 
@@ -148,23 +149,6 @@ def _length(scene: Scene, forms: tuple[Form, ...], frame: Array, one: Constraint
         cos, sin = math.cos(angle), math.sin(angle)
         ends.append((x - cos * cx + sin * cy, y - sin * cx - cos * cy))
     return math.dist(*ends)
-
-
-def _drift(unit: str, first: Array, last: Array, tolerance: float, scale: float | None = None) -> dict[str, Any]:
-    """The sums of rows at both ends; the scale is by default the larger sum of their lengths."""
-    initial, final = (np.array([math.fsum(part[:, axis]) for axis in range(part.shape[1])]) for part in (first, last))
-    if scale is None:
-        scale = max(math.fsum(np.hypot(part[:, 0], part[:, 1])) for part in (first, last))
-    drift = final - initial
-    size = math.hypot(*drift.tolist())
-    return {
-        "unit": unit,
-        "initial": initial.tolist(),
-        "final": final.tolist(),
-        "drift": drift.tolist(),
-        "relative": size / scale if scale > 0 else 0.0,
-        "tolerance": tolerance,
-    }
 
 
 def bounce_times(account: Account) -> list[dict[str, Any]]:

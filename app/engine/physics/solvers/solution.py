@@ -62,6 +62,24 @@ def event_table(rows: list[tuple[float, ...]]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
 
 
+def drift_of(unit: str, first: NDArray[np.float64], last: NDArray[np.float64], scale: float | None = None) -> dict[str, Any]:
+    """An entry of `conservation` for the sum of vectors (N, D) at both ends of a run.
+
+    `relative` is the drift over `scale`, by default the larger sum of the vectors' lengths.
+    """
+    initial, final = (np.array([math.fsum(part[:, axis]) for axis in range(part.shape[1])]) for part in (first, last))
+    if scale is None:
+        scale = max(math.fsum(np.linalg.norm(part, axis=1)) for part in (first, last))
+    drift = final - initial
+    return {
+        "unit": unit,
+        "initial": initial.tolist(),
+        "final": final.tolist(),
+        "drift": drift.tolist(),
+        "relative": float(np.linalg.norm(drift)) / scale if scale > 0 else 0.0,
+    }
+
+
 def masses_of(scene: Scene) -> NDArray[np.float64]:
     """Masses (N,) in kg, infinite for static bodies."""
     return np.array([np.inf if body.static else body.mass for body in scene.bodies], dtype=np.float64)
