@@ -5,6 +5,7 @@ The `flask` command finds the application here too, so nothing but the applicati
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -19,3 +20,5 @@ if patched:
     from eventlet import tpool
 
     offload.run = tpool.execute
+
+gc.freeze()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import math
 import re
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -149,7 +151,11 @@ def write_turn(engine: Engine) -> Iterator[None]:
 
 
 def prepare(engine: Engine) -> None:
-    """Listen on a new engine: SQLite needs its pragmas and explicit BEGINs, a server's connections a look after a rest."""
+    """Listen on a new engine: SQLite needs its pragmas and explicit BEGINs, a server's connections a look after a rest.
+
+    Its idle connections are closed when Python ends, so that SQLite puts its write-ahead log back into the file.
+    """
+    atexit.register(_close, weakref.ref(engine))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
@@ -158,6 +164,11 @@ def prepare(engine: Engine) -> None:
     event.listen(engine, "checkin", _on_checkin)
     event.listen(engine, "checkout", partial(_on_checkout, engine.dialect))
     event.listen(engine, "do_execute", _on_execute)
+
+
+def _close(engine: weakref.ref[Engine]) -> None:
+    if (left := engine()) is not None:
+        left.dispose()
 
 
 def _on_server_begin(connection: Any) -> None:
