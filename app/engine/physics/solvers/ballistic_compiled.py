@@ -18,7 +18,7 @@ for _function in (
     kernel.predict_pair, kernel.predict_cells, kernel.predict, kernel.predict_touches, kernel.predict_all, kernel.enter, kernel.leave,
     kernel.cross, kernel.crowded, kernel.strike_bound, kernel.give, kernel.strike_pair, kernel.meet, kernel.collapse,
 ):  # fmt: skip
-    register_jitable(error_model="numpy", forceinline=True)(_function)
+    register_jitable(error_model="numpy")(_function)
 
 
 @intrinsic
