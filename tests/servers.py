@@ -30,6 +30,8 @@ from tests.databases import COMPILED, ROOT, fresh_postgresql, inherited, made_re
 KINDS = ("eventlet", "gthread")
 EACH_KIND = ("eventlet", pytest.param("gthread", marks=pytest.mark.slow))
 """Parameters of tests that run on a server of each kind; `make test` alone tries the one that is deployed."""
+EACH_SERVER = (*EACH_KIND, pytest.param("run.py", marks=pytest.mark.slow))
+"""The same with the development server."""
 QUICK_PASSWORDS = {"PASSWORD_MEMORY_KIB": "64", "PASSWORD_PASSES": "1"}
 """Hashes that take no time: many people are registered."""
 _QUICK = {**QUICK_PASSWORDS, "NUMBA_CACHE_DIR": str(COMPILED), "POOL_SIZE": "4"}  # many servers share one PostgreSQL

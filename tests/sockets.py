@@ -9,6 +9,7 @@ with start("gthread") as server:
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import threading
 import time
@@ -23,6 +24,7 @@ import socketio
 from tests.catalogue import check_answer, check_told
 
 PATIENCE_SECONDS = 20
+logging.getLogger("engineio.client").setLevel(logging.CRITICAL)  # else each connection left open complains when Python ends
 
 
 def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:

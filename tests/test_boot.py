@@ -17,14 +17,14 @@ import requests
 import websocket
 
 from tests.databases import ROOT
-from tests.servers import KINDS, Server, StartError, launch, start
+from tests.servers import EACH_KIND, Server, StartError, launch, start
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 5  # what an operator is promised between SIGTERM and the end, WebSockets open or not
 _OTHER = {"eventlet": "threading", "gthread": "eventlet"}
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "run.py"])
+@pytest.mark.parametrize("kind", [*EACH_KIND, "run.py"])
 def test_a_server_answers_and_ends_on_sigterm_while_a_websocket_is_open(kind: str) -> None:
     with start(kind) as server:
         ready = requests.get(server.url + "/ready", timeout=30)
@@ -36,7 +36,7 @@ def test_a_server_answers_and_ends_on_sigterm_while_a_websocket_is_open(kind: st
         assert server.process.returncode == 0, server.log
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_a_server_of_the_wrong_kind_for_the_mode_refuses_to_start(kind: str, tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"ASYNC_MODE is .* use -k eventlet for eventlet, -k gthread for threading"):
         refuse(kind, tmp_path, ASYNC_MODE=_OTHER[kind])
@@ -47,7 +47,7 @@ def test_the_development_server_refuses_another_mode_than_its_own(tmp_path: Path
         refuse("run.py", tmp_path, ASYNC_MODE="eventlet")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_production_without_a_secret_refuses_to_start(kind: str, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="SECRET_KEY must be set in production") as refused:
         refuse(kind, tmp_path, FLASK_ENV="production")

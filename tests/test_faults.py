@@ -10,7 +10,7 @@ import pytest
 from tests.databases import fresh_postgresql, on_postgresql_alone, postgresql_or_skip, redis_or_skip
 from tests.faults import delivery, fuzz_events, kill_editors, kill_writers, repeated, revocations, slow_reader
 from tests.faults.processes import Processes, processes
-from tests.servers import KINDS
+from tests.servers import EACH_KIND
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_who_loses_a_right_while_editing_is_cut_in_every_process(running: Proces
     assert not any(revocations.revoke_on(running, times=3, others=1)["late_rows"].values())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_no_payload_brings_a_server_down(kind: str) -> None:
     on_postgresql_alone()
     figures = fuzz_events.run(kind, per_event=50)

@@ -12,14 +12,14 @@ import requests
 import sqlalchemy as sa
 
 from tests.databases import on_postgresql_alone, postgresql_or_skip
-from tests.servers import EACH_KIND, start
+from tests.servers import EACH_KIND, EACH_SERVER, start
 from tests.sockets import Account, eventually
 
 _GONE_SECONDS = 8
 """Far below the patience of thirteen seconds that gunicorn has, after which it kills."""
 
 
-@pytest.mark.parametrize("kind", [*EACH_KIND, "run.py"])
+@pytest.mark.parametrize("kind", EACH_SERVER)
 def test_everybody_is_told_when_to_come_back_and_the_server_is_gone_soon(kind: str) -> None:
     with start(kind, LOG_LEVEL="warning", CONNECTIONS_PER_USER="100") as server:
         ada = Account(server.url, "ada")

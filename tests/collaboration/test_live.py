@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from app.engine.music.mapping import build_score
 from app.engine.physics import solvers
 from app.engine.physics.scene import Scene
-from tests.servers import KINDS, start
+from tests.servers import EACH_KIND, start
 from tests.sockets import Account, Peer, eventually
 
 BALLS = 3
@@ -369,7 +369,7 @@ def test_a_deleted_scene_ends_its_stream(stage: Stage) -> None:
         assert ada.join(stage.universe_id)["simulation"] is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_an_empty_room_ends_the_stream(kind: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'server.db'}"
     with start(kind, url, LOG_LEVEL="warning") as server:

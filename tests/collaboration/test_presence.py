@@ -12,7 +12,7 @@ import pytest
 from app.collaboration.presence import ANNOUNCE_SECONDS, EXPIRY_SECONDS, FULL_SECONDS
 from tests.collaboration.conftest import new_account
 from tests.databases import on_postgresql_alone, postgresql_or_skip, redis_or_skip
-from tests.servers import KINDS, Server, start
+from tests.servers import EACH_KIND, Server, start
 from tests.sockets import Account, Peer, eventually
 
 MakeAccount = Callable[[], Account]
@@ -61,13 +61,18 @@ def two(account: MakeAccount) -> Iterator[Two]:
         yield Two(ada, bob, ones, others)
 
 
-@pytest.fixture(params=[(kind, number) for kind in KINDS for number in (1, 2)], ids=lambda which: f"{which[0]}-{which[1]}")
+@pytest.fixture(params=EACH_KIND)
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of server."""
+    return str(request.param)
+
+
+@pytest.fixture(params=(1, 2), ids=("one process", "two processes"))
 def both(
-    request: pytest.FixtureRequest, _servers: Callable[[str], Server], _pairs: Callable[[str], tuple[Server, Server]]
+    request: pytest.FixtureRequest, kind: str, _servers: Callable[[str], Server], _pairs: Callable[[str], tuple[Server, Server]]
 ) -> Iterator[Two]:
     """The two, in one process and in two."""
-    kind, number = request.param
-    here, there = (_servers(kind), _servers(kind)) if number == 1 else _pairs(kind)
+    here, there = (_servers(kind), _servers(kind)) if request.param == 1 else _pairs(kind)
     ada, bob = new_account(here), new_account(here)
     with ada.connected() as ones, bob.connected(there.url) as others:
         yield Two(ada, bob, ones, others)
@@ -239,7 +244,7 @@ def test_a_viewer_shows_no_previews_and_sees_them(two: Two, account: MakeAccount
 # Allowances
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def thrifty(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server where two may be told at once, and ten a second."""
     limits = {"RATE_LIMITS": "true", "PRESENCE_PER_SECOND": "10", "PRESENCE_BURST": "2"}
@@ -341,7 +346,7 @@ def test_who_came_by_a_share_link_is_shown_as_a_guest(two: Two, account: MakeAcc
 # Processes that end
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_the_people_of_a_killed_process_vanish_within_45_seconds(kind: str) -> None:
     on_postgresql_alone()
     redis = redis_or_skip()

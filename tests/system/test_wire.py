@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.servers import KINDS, Server, start
+from tests.servers import EACH_SERVER, Server, start
 
 _LIMIT = 1000
 _JSON = b"Content-Type: application/json\r\n"
 
 
-@pytest.fixture(scope="module", params=[*KINDS, "run.py"])
+@pytest.fixture(scope="module", params=EACH_SERVER)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with start(request.param, MAX_BODY_BYTES=str(_LIMIT), LOG_LEVEL="error") as running:
         yield running
