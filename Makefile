@@ -18,6 +18,10 @@ export TEST_POSTGRESQL = $(POSTGRESQL)
 export FLASK_APP = wsgi
 
 compiled test test-all test-postgresql: export NUMBA_CACHE_DIR = $(CURDIR)/.numba_cache
+# A run of the tests starts Python a hundred times, and should not read all of the source each time.
+compiled test test-all test-postgresql: export PYTHONDONTWRITEBYTECODE =
+
+MAKEFLAGS += --jobs=2
 
 BIN = $(VENV)/bin
 RUNTIME = $(VENV)/.runtime
@@ -31,17 +35,17 @@ run: $(RUNTIME)
 	exec $(BIN)/python run.py
 
 # The solvers that the tests run compiled are compiled beforehand, once.
-compiled: $(DEVELOPMENT)
+compiled: $(RUNTIME)
 	$(BIN)/python -m app.jobs.compiling
 
-test: compiled
+test: compiled $(DEVELOPMENT)
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(PYTEST)
 
-test-all: compiled
+test-all: compiled $(DEVELOPMENT)
 	$(BIN)/pytest -n $(JOBS) --dist loadscope -m '' $(PYTEST)
 
 # What the kind of database cannot change, and what chooses its databases itself, is not run twice.
-test-postgresql: compiled
+test-postgresql: compiled $(DEVELOPMENT)
 	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n 2 --dist loadscope -m '' $(UNTOUCHED) $(PYTEST)
 
 check: $(DEVELOPMENT)
@@ -68,6 +72,6 @@ $(RUNTIME): requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(DEVELOPMENT): requirements.txt requirements-dev.txt | $(BIN)/python
+$(DEVELOPMENT): $(RUNTIME) requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ $(RUNTIME)
+	@touch $@
