@@ -13,7 +13,7 @@ from flask import Flask
 from app import create_app
 from app.config import ConfigurationError
 from app.extensions import db
-from tests.databases import flask, migrated, postgresql_or_skip
+from tests.databases import flask, made_ready, postgresql_or_skip
 
 COMMANDS = [
     ("seed",),
@@ -69,7 +69,7 @@ def test_a_worker_does_not_wait_for_jobs_that_there_can_be_none_of(url: str, tmp
 
 
 def test_a_database_of_another_release_says_which_way_to_go(url: str, fault: Run) -> None:
-    migrated(url)
+    made_ready(url)
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE audit_events")

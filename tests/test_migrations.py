@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app import create_app
 from app.extensions import db
 from app.system.drift import drift
-from tests.databases import flask, fresh_postgresql, migrated
+from tests.databases import fresh_postgresql, made_ready
 
 _BREAKS = {
     "universes.name": "ALTER TABLE universes RENAME COLUMN name TO title",
@@ -45,18 +45,25 @@ def empty_database(database_url: str, tmp_path: Path) -> Iterator[str]:
 
 
 def test_migrations_lead_from_nothing_to_the_models_and_back(empty_database: str, tmp_path: Path) -> None:
-    assert "is missing: a table" in flask(empty_database, "db", "verify", DATA_DIR=str(tmp_path)).stdout
-    migrated(empty_database)
-    verified = flask(empty_database, "db", "verify", DATA_DIR=str(tmp_path))
-    assert (verified.returncode, verified.stdout) == (0, "The database has the schema of the models.\n")
-    assert flask(empty_database, "db", "downgrade", "base", DATA_DIR=str(tmp_path)).returncode == 0
+    def command(*words: str) -> tuple[int, str]:
+        app = create_app({}, flask_env="testing", database_url=empty_database, data_dir=str(tmp_path), log_level="critical")
+        done = app.test_cli_runner().invoke(args=("db", *words))
+        with app.app_context():
+            db.engine.dispose()
+        return done.exit_code, done.stdout
+
+    code, said = command("verify")
+    assert code == 1 and "is missing: a table" in said
+    assert command("upgrade")[0] == 0
+    assert command("verify") == (0, "The database has the schema of the models.\n")
+    assert command("downgrade", "base")[0] == 0
     assert what_is_left(empty_database) == set()
-    migrated(empty_database)
-    assert flask(empty_database, "db", "verify", DATA_DIR=str(tmp_path)).returncode == 0
+    assert command("upgrade")[0] == 0
+    assert command("verify")[0] == 0
 
 
 def test_a_drifted_table_column_constraint_index_or_trigger_is_named(empty_database: str, tmp_path: Path) -> None:
-    migrated(empty_database)
+    made_ready(empty_database)
     engine = sa.create_engine(empty_database)
     kind = engine.dialect.name
     trigger, statement = _TRIGGERS[kind]
@@ -65,8 +72,9 @@ def test_a_drifted_table_column_constraint_index_or_trigger_is_named(empty_datab
         for sql in (*breaks.values(), statement):
             connection.exec_driver_sql(sql)
     engine.dispose()
-    verified = flask(empty_database, "db", "verify", DATA_DIR=str(tmp_path))
-    assert verified.returncode == 1
+    app = create_app({}, flask_env="testing", database_url=empty_database, data_dir=str(tmp_path), log_level="critical")
+    verified = app.test_cli_runner().invoke(args=("db", "verify"))
+    assert verified.exit_code == 1
     for name in (*breaks, f"universe_changes: trigger {trigger}"):
         assert any(line.startswith(f"{name} is ") for line in verified.stdout.splitlines()), (name, verified.stdout)
 
@@ -77,7 +85,7 @@ def test_a_server_tells_of_migrations_that_wait_and_of_a_schema_it_does_not_know
     assert (waiting.status_code, waiting.json["code"], waiting.headers["Retry-After"]) == (503, "NOT_READY", "1")
     first = min(path.stem for path in Path("migrations/versions").glob("*.py"))
     assert first in waiting.json["errors"]["migrations"][0]
-    migrated(empty_database)
+    made_ready(empty_database)
     assert client.get("/ready").status_code == 200
     stamp(empty_database, "f00ba4")
     unknown = client.get("/ready")

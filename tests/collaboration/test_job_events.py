@@ -140,6 +140,7 @@ def test_a_job_that_is_tried_again_ends_again(house: House) -> None:
         eventually(lambda: asking.payloads("job_progress"))
 
 
+@pytest.mark.slow
 def test_progress_only_grows_and_comes_at_most_twice_a_second(worked: House) -> None:
     with worked.ada.connected() as asking:
         began = time.monotonic()

@@ -19,7 +19,7 @@ from app.extensions import db
 from app.jobs import workers
 from app.jobs.models import Job
 from app.system.checks import messages
-from tests.databases import flask, migrated
+from tests.databases import flask, made_ready
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"  # port 1: nothing listens there
 
@@ -28,7 +28,7 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"  # port 1: nothing listens t
 def ready(tmp_path: Path) -> Flask:
     """An application on a migrated database of its own."""
     url = f"sqlite:///{tmp_path / 'ready.db'}"
-    migrated(url)
+    made_ready(url)
     return create_app({}, flask_env="testing", database_url=url, data_dir=str(tmp_path), log_level="critical")
 
 
@@ -108,7 +108,7 @@ def test_the_doctor_finds_what_must_be_mended(tmp_path: Path) -> None:
     ill = flask(url, "doctor", DATA_DIR=str(tmp_path))
     assert ill.returncode == 1
     assert "fail  migrations: Pending" in ill.stdout
-    migrated(url)
+    made_ready(url)
     well = flask(url, "doctor", DATA_DIR=str(tmp_path))
     assert well.returncode == 0, well.stdout
     assert "warn  secret key" in well.stdout

@@ -244,6 +244,7 @@ def test_over_a_hundred_thousand_periods_the_energy_has_no_trend(compiled: dict[
     assert trend < 0.01 * amplitude and amplitude > 1e-9 and rows > 7e5
 
 
+@pytest.mark.slow
 def test_with_a_rod_too_the_energy_has_no_trend(compiled: dict[str, Any]) -> None:
     trend, amplitude, rows = compiled["swing"]
     assert trend < 0.01 * amplitude and rows > 6e4

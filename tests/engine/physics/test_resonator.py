@@ -412,6 +412,7 @@ print(run.hash(), build_score(ORCHESTRA, run).hash())
 """
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bytes() -> None:
     run = solvers.run(ORCHESTRA)
     theirs = subprocess.run([sys.executable, "-c", _HASHES], capture_output=True, text=True, check=True).stdout.split()

@@ -301,6 +301,7 @@ print(*(solvers.run(mixed_scene(tied)).hash() for tied in (True, False)))
 """
 
 
+@pytest.mark.slow
 def test_ten_runs_and_another_process_give_the_same_bytes() -> None:
     ours = [{solvers.run(mixed_scene(tied)).hash() for _ in range(10)} for tied in (True, False)]
     theirs = subprocess.run([sys.executable, "-c", HASHES], capture_output=True, text=True, check=True).stdout.split()

@@ -54,6 +54,7 @@ def test_an_unknown_solver_is_refused_with_the_known_names() -> None:
     assert caught.value.field == "solver"
 
 
+@pytest.mark.slow
 def test_ten_runs_and_another_process_give_the_same_bytes() -> None:
     falling = gas(30, duration_s=1.0, gravity=(0.0, -9.8, 0.0), restitution=0.9)
     ours = [{solvers.run(falling).hash() for _ in range(10)}, {solvers.run(reference_scene("trappist_1")).hash() for _ in range(3)}]
