@@ -3,6 +3,7 @@
 # make test-all          the same with its slow tests, and every test of sockets on servers with threads too
 # make test-postgresql   the suite on PostgreSQL
 # make check   style and types        make fuzz    requests made from the API's description
+# make scenes  10,000 random scenes for every solver
 # make faults  kill -9 under load     make bench   speed                make clean   take the environment away
 
 PORT ?= 10000
@@ -17,9 +18,9 @@ export PORT
 export TEST_POSTGRESQL = $(POSTGRESQL)
 export FLASK_APP = wsgi
 
-compiled test test-all test-postgresql: export NUMBA_CACHE_DIR = $(CURDIR)/.numba_cache
+compiled test test-all test-postgresql scenes: export NUMBA_CACHE_DIR = $(CURDIR)/.numba_cache
 # A run of the tests starts Python a hundred times, and should not read all of the source each time.
-compiled test test-all test-postgresql: export PYTHONDONTWRITEBYTECODE =
+compiled test test-all test-postgresql scenes: export PYTHONDONTWRITEBYTECODE =
 
 MAKEFLAGS += --jobs=2
 
@@ -27,7 +28,7 @@ BIN = $(VENV)/bin
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: run compiled test test-all test-postgresql check fuzz faults bench clean
+.PHONY: run compiled test test-all test-postgresql check fuzz scenes faults bench clean
 
 run: $(RUNTIME)
 	$(BIN)/flask db upgrade
@@ -47,6 +48,9 @@ test-all: compiled $(DEVELOPMENT)
 # What the kind of database cannot change, and what chooses its databases itself, is not run twice.
 test-postgresql: compiled $(DEVELOPMENT)
 	TEST_DATABASE_URL='$(POSTGRESQL)' $(BIN)/pytest -n 2 --dist loadscope -m '' $(UNTOUCHED) $(PYTEST)
+
+scenes: compiled $(DEVELOPMENT)
+	RANDOM_SCENES=10000 $(BIN)/pytest -n 2 --timeout 0 $(PYTEST) tests/engine/physics/test_any_scene.py
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from app.engine.errors import Cancelled, Contradiction, EngineError, OutOfRange, TooExpensive, Unsupported
 from app.engine.music.mapping import build_score, check_mappings, default_content
 from app.engine.physics import solvers
 from app.engine.physics.constraints import resolved
-from app.engine.physics.scene import Body, Bounds, Constraint, Keyframe, Orbit, Scene
+from app.engine.physics.scene import Bounds, Constraint, Keyframe, Orbit, Scene
 from app.engine.physics.solvers.particles_motion import PiecewiseMotion
 from tests.engine.physics.scenes import G, ball, scene
 from tests.engine.physics.test_particles import (
-    ORIGIN,
     WEIGHTLESS,
     breaks,
     chain,
@@ -33,9 +29,6 @@ from tests.engine.physics.test_particles import (
     spring,
     tied,
 )  # fmt: skip
-
-EXAMPLES = int(os.environ.get("RANDOM_SCENES", "200"))
-"""How many random scenes are run."""
 
 
 def test_a_rod_breaks_at_the_angle_where_its_tension_says_so() -> None:
@@ -243,66 +236,3 @@ def test_bodies_alone_and_no_bodies_at_all_are_scenes_too() -> None:
     assert solvers.run(tied(duration_s=1.0)).positions.shape == (61, 0, 3)
     still = solvers.run(tied(dataclasses.replace(A, static=True), B, constraints=(rod("a"), spring("b", "a")), duration_s=0.5))
     assert not still.velocities[:, 0].any() and np.isinf(still.masses[0])
-
-
-NUMBER = st.floats(-3.0, 3.0, allow_nan=False)
-
-
-@st.composite
-def small_scenes(draw: st.DrawFn) -> Scene:
-    """Up to five bodies with up to six links of every kind, anywhere, in any air, with or without keyframes and breaks."""
-    count = draw(st.integers(1, 5))
-    bodies = []
-    for number in range(count):
-        spot = (number + 0.3 * draw(NUMBER), draw(NUMBER), draw(st.sampled_from([0.0, 0.0, 0.7])))
-        speed = (draw(NUMBER), draw(NUMBER), 0.0) if draw(st.booleans()) else ORIGIN
-        round_ = draw(st.booleans())
-        bodies.append(
-            Body(
-                str(number), str(number), "circle" if round_ else "point", {"radius": 0.2} if round_ else {},
-                mass=draw(st.sampled_from([0.01, 1.0, 20.0])), position=spot, velocity=speed, static=draw(st.integers(0, 5)) == 0,
-            )
-        )  # fmt: skip
-    links = []
-    for number in range(draw(st.integers(0, 6))):
-        body, other = str(draw(st.integers(0, count - 1))), draw(st.sampled_from([None, *(str(n) for n in range(count))]))
-        anchor = (draw(NUMBER), draw(NUMBER), 0.0) if other is None else None
-        breaking = draw(st.sampled_from([None, None, 5.0, 50.0]))
-        one = Constraint(str(number), "distance", body, other, anchor, break_force=breaking)
-        if draw(st.booleans()):
-            length, damper = draw(st.sampled_from([None, 0.0, 1.0])), draw(st.sampled_from([0.0, 0.5, 5.0]))
-            one = dataclasses.replace(one, kind="spring", stiffness=draw(st.sampled_from([1.0, 50.0])), rest_length=length, damping=damper)
-        links.append(one)
-    names, ways = ("gravity.y", "linear_damping", "air_density"), ("step", "linear", "exp")
-    frames = [
-        Keyframe(draw(st.floats(0.0, 0.6)), draw(st.sampled_from(names)), draw(st.floats(0.0, 3.0)), draw(st.sampled_from(ways)))
-        for _ in range(draw(st.sampled_from([0, 0, 1, 3])))
-    ]
-    return tied(
-        *bodies,
-        constraints=tuple(links),
-        keyframes=tuple(frames),
-        duration_s=0.4,
-        gravity=(0.0, draw(st.sampled_from([0.0, -G])), draw(st.sampled_from([0.0, 1.0]))),
-        linear_damping=draw(st.sampled_from([0.0, 0.0, 0.5, 30.0])),
-        air_density=draw(st.sampled_from([0.0, 0.0, 1.2])),
-        timestep=draw(st.sampled_from([None, None, 0.01])),
-    )
-
-
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(small_scenes())
-def test_any_small_scene_ends_finite_and_ordered_within_its_estimate_and_the_same_again(given_scene: Scene) -> None:
-    try:
-        cost = solvers.check(given_scene, limit=200)
-    except EngineError as refusal:
-        assert refusal.field
-        return
-    run = solvers.run(given_scene, limit=200, sample_hz=20.0)
-    events = run.events
-    for column in (run.positions, run.velocities, events.time, events.position, events.value):
-        assert np.isfinite(column).all()
-    assert np.all(np.diff(events.time) >= 0) and run.steps <= 3 * cost
-    if events.status == "complete" and "energy" in run.conservation and given_scene.physics.timestep is None and not run.warnings:
-        assert run.conservation["energy"]["relative"] < 1e-6
-    assert solvers.run(given_scene, limit=200, sample_hz=20.0).hash() == run.hash()

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from app.engine.errors import Cancelled, EngineError, TooExpensive
 from app.engine.music.mapping import build_score
 from app.engine.physics import solvers
 from app.engine.physics.events import KINDS
 from app.engine.physics.presets import MATERIALS
-from app.engine.physics.resonators import BOUNDARIES, DIMENSIONS, modes_of
+from app.engine.physics.resonators import BOUNDARIES, modes_of
 from app.engine.physics.scene import Body, Constraint, Keyframe, Marker, Orbit, Physics, Scene
 from app.engine.physics.solvers import resonator
 from app.engine.physics.solvers.resonator_motion import RestingMotion
@@ -315,87 +312,6 @@ def test_the_motion_can_be_kept_in_columns() -> None:
     for one, other in zip(motion.at(np.array([0.0, 1.0])), again.at(np.array([0.0, 1.0])), strict=True):
         assert np.array_equal(one, other)
     assert motion.acceleration(np.zeros(2)).shape == (2, 1, 3)
-
-
-USUAL = {
-    "length": (0.1, 5.0), "width": (0.05, 2.0), "thickness": (1e-4, 0.05), "radius": (1e-4, 0.5), "tension": (1.0, 1e5),
-    "linear_density": (1e-5, 0.1),
-}  # fmt: skip
-"""Measures that most resonators could have, from small to large, in SI."""
-
-ODD = st.one_of(st.none(), st.just(0.0), st.just(math.inf), st.floats(min_value=5e-324, max_value=1e6))
-
-
-def measures(draw: st.DrawFn, kind: str) -> dict[str, Any]:
-    """A resonator of a kind, mostly with what it needs; one in eight has a measure that is missing or far from anything usual."""
-    found: dict[str, Any] = {name: draw(st.floats(*USUAL[name])) for name in DIMENSIONS[kind]}
-    if kind in ("membrane", "plate"):
-        for name in ("radius",) if draw(st.booleans()) else ("length", "width"):
-            found.pop(name)
-    if kind == "string":
-        found["radius"] = draw(st.sampled_from([None, 1e-4, 1e-3, 0.02]))
-    if kind == "pipe":
-        found["radius"] *= 0.05
-    if draw(st.integers(0, 7)) == 7:
-        found[draw(st.sampled_from(DIMENSIONS[kind]))] = draw(ODD)
-    ends = "clamped" if kind == "plate" and found.get("radius") else draw(st.sampled_from([None, *BOUNDARIES[kind]]))
-    return {"kind": kind, **found, **({"boundary": ends} if ends else {})}
-
-
-@st.composite
-def scenes(draw: st.DrawFn) -> Scene:
-    """Up to four bodies of every kind and material, some of them impossible, struck or not, in any air."""
-    bodies = []
-    for number in range(draw(st.integers(0, 4))):
-        kind = draw(st.sampled_from(sorted(BOUNDARIES)))
-        numbers = {
-            "density": draw(st.floats(10.0, 3e4)), "youngs_modulus": draw(st.floats(1e6, 2e12)),
-            "poisson": draw(st.floats(-1.0, 0.5)), "damping_ratio": draw(st.sampled_from([0.0, 1e-4, 0.02, 0.99])),
-        }  # fmt: skip
-        material: dict[str, Any] | None = draw(st.sampled_from([*({"preset": name} for name in sorted(MATERIALS)), numbers, numbers]))
-        if draw(st.integers(0, 15)) == 15:
-            material = draw(st.sampled_from([None, {"density": 1000.0}, {**numbers, "damping_ratio": 1.0}, {"preset": "ice"}]))
-        velocity = draw(st.tuples(*[st.sampled_from([0.0, 0.0, 1.0, -3.0, 1e-200])] * 3))
-        bodies.append(
-            Body(
-                str(number), f"bar {number}", resonator=measures(draw, kind), material=material, mass=draw(st.floats(1e-9, 1e9)),
-                velocity=velocity,
-            )
-        )  # fmt: skip
-    markers = tuple(
-        Marker(draw(st.floats(0.0, 3.0)), draw(st.sampled_from(["bar 0", "all", "BAR 1 and bar 2", "0", "."])))
-        for _ in range(draw(st.integers(0, 5)))
-    )
-    usual = {"temperature": 293.15, "pressure": 101325.0}
-    odd = {"temperature": draw(st.sampled_from([0.0, 1e-3, 1e4])), "pressure": draw(st.sampled_from([0.0, 1e-3, 1e7]))}
-    air = odd if draw(st.integers(0, 7)) == 7 else usual
-    return rings(*bodies, duration_s=2.0, markers=markers, time_scale=draw(st.sampled_from([1.0, 1e-6, 1e10])), **air)
-
-
-@settings(
-    max_examples=int(os.environ.get("RANDOM_SCENES", "200")),
-    deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)  # fmt: skip
-@given(scenes())
-def test_any_scene_runs_finite_within_its_estimate_and_the_same_again_or_is_refused(given_scene: Scene) -> None:
-    try:
-        cost = solvers.check(given_scene)
-    except EngineError as refusal:
-        assert refusal.field and refusal.message
-        return
-    run = solvers.run(given_scene, sample_hz=4.0)
-    events = run.events
-    columns = (events.time, events.impulse, events.energy, events.speed, run.positions, run.quantities["frequency"])
-    assert all(np.isfinite(column).all() for column in columns)
-    assert (run.quantities["frequency"] > 0.0).all()
-    assert run.steps <= 3 * cost
-    assert all(math.isfinite(row["error"]) and row["error"] < row["tolerance"] for row in run.closed_form)
-    assert solvers.run(given_scene, sample_hz=4.0).hash() == run.hash()
-    score = build_score(given_scene, run)
-    for note in score.notes:
-        found = score.modes[note.provenance["body_id"]]
-        assert np.isfinite([found["ratio"], found["amplitude"], found["decay"]]).all()
-        assert found["ratio"][0] == 1.0 and 16.0 <= note.hz <= 16000.0 and 0.0 < note.duration_s <= 60.0
 
 
 ORCHESTRA = rings(

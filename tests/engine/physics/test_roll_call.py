@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -15,16 +11,8 @@ import pytest
 from app.engine.errors import Cancelled, EngineError, TooExpensive
 from app.engine.physics import solvers
 from app.engine.physics.scene import Scene
-from tests.databases import COMPILED, ROOT
 from tests.engine.physics.scenes import ONE_OF_EACH
 
-COMPILED_HASHES = """
-import json
-from app.engine.physics import solvers
-from tests.engine.physics.scenes import ONE_OF_EACH
-solvers.compiled(True)
-print(json.dumps({name: solvers.run(scene).hash() for name, scene in ONE_OF_EACH.items()}))
-"""
 EACH = pytest.mark.parametrize("given", ONE_OF_EACH.values(), ids=ONE_OF_EACH)
 NOT_NUMBERS = (float("nan"), float("inf"), float("-inf"))
 
@@ -32,14 +20,6 @@ NOT_NUMBERS = (float("nan"), float("inf"), float("-inf"))
 def test_there_is_a_scene_for_every_solver() -> None:
     assert set(ONE_OF_EACH) == set(solvers.SOLVERS)
     assert all(given.solver == name for name, given in ONE_OF_EACH.items())
-
-
-def test_the_same_bytes_twice_and_compiled_in_another_process() -> None:
-    here = {name: solvers.run(given).hash() for name, given in ONE_OF_EACH.items()}
-    assert {name: solvers.run(given).hash() for name, given in ONE_OF_EACH.items()} == here
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(COMPILED)}
-    done = subprocess.run([sys.executable, "-c", COMPILED_HASHES], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == here
 
 
 @EACH

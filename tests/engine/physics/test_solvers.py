@@ -9,8 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from app.engine.catalogue import PHYSICS
 from app.engine.errors import Cancelled, EngineError, TooExpensive
@@ -154,62 +152,3 @@ def test_an_empty_scene_is_silent() -> None:
     for solver in ("ballistic", "kepler"):
         run = solvers.run(scene(solver=solver, duration_s=1.0))
         assert len(run.events) == 0 and run.positions.shape == (61, 0, 3)
-
-
-NUMBER = st.floats(-3.0, 3.0, allow_nan=False)
-VECTOR = st.tuples(NUMBER, NUMBER, st.sampled_from([0.0, 0.0, 1.5]))
-
-
-@st.composite
-def small_scenes(draw: st.DrawFn) -> Scene:
-    """Up to six bodies of every allowed kind, in any gravity, with or without walls, damping and keyframes."""
-    bodies = []
-    for number in range(draw(st.integers(1, 6))):
-        x, y, z = draw(VECTOR)
-        radius = draw(st.sampled_from([0.0, 0.1, 0.5]))
-        bodies.append(
-            Body(
-                str(number), str(number), "circle" if radius else "point", {"radius": radius} if radius else {},
-                mass=draw(st.sampled_from([1e-3, 1.0, 50.0])), position=(1.5 * number + 0.1 * x, y + 4.0, z), velocity=draw(VECTOR),
-                restitution=draw(st.sampled_from([None, 0.0, 0.5, 1.0])), static=draw(st.booleans()) and number > 0,
-                sensor=draw(st.integers(0, 9)) == 0,
-            )
-        )  # fmt: skip
-    walls = draw(
-        st.sampled_from([None, Bounds(), Bounds((-1.0, 0.0, None), (10.0, 8.0, None)), Bounds((None, None, -1.0), (9.0, None, 3.0))])
-    )
-    frames = (Keyframe(draw(st.floats(0.0, 2.0)), "gravity.y", draw(NUMBER)),) if draw(st.booleans()) else ()
-    return scene(
-        *bodies,
-        duration_s=2.0,
-        gravity=(draw(st.sampled_from([0.0, 1.0])), draw(st.sampled_from([0.0, -G, 3.0])), 0.0),
-        restitution=draw(st.sampled_from([0.0, 0.6, 1.0])),
-        linear_damping=draw(st.sampled_from([0.0, 0.0, 1e-9, 0.5, 30.0])),
-        bounds=walls,
-        keyframes=frames,
-    )
-
-
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(small_scenes())
-def test_any_small_scene_ends_finite_ordered_inside_and_the_same_again(given_scene: Scene) -> None:
-    try:
-        run = solvers.run(given_scene, limit=20_000)
-    except EngineError as refusal:
-        assert refusal.field
-        return
-    events = run.events
-    for column in (run.positions, run.velocities, events.time, events.impulse, events.energy, events.speed, events.position):
-        assert np.isfinite(column).all()
-    assert np.all(np.diff(events.time) >= 0) and np.all(events.energy >= 0) and np.all(events.impulse >= 0)
-    relative = run.conservation["energy"]["relative"]
-    assert relative is None or relative < 1e-9
-    assert solvers.run(given_scene, limit=20_000).hash() == run.hash()
-    sides = given_scene.physics.bounds
-    for index, body in enumerate(given_scene.bodies):
-        if sides is None or body.static or body.sensor:
-            continue
-        for axis in range(3):
-            low, high = sides.minimum[axis], sides.maximum[axis]
-            assert low is None or run.positions[:, index, axis].min() >= low + body.radius - 1e-9
-            assert high is None or run.positions[:, index, axis].max() <= high - body.radius + 1e-9

@@ -44,6 +44,7 @@ CHUNK = 2048
 STEPS_PER_EVENT = 20
 TOLERANCE = 1e-9
 NEGLIGIBLE = 1e-100
+_LANDING = 30.0  # bounces of a body on another until it has slid off
 _AXES = "xyz"
 _OPEN = Bounds((None, None, None), (None, None, None))
 
@@ -110,9 +111,10 @@ def _check_overlaps(scene: Scene) -> None:
 
 
 def estimate(scene: Scene) -> int:
-    """About how many events a run of the scene has: meetings of the bodies, hits of the bounds, bounces under gravity."""
+    """About how many events a run has: meetings of the bodies, hits of the bounds, bounces under gravity on them and on each other."""
     span = scene.duration_s * scene.physics.time_scale
-    bodies = [body for body in scene.bodies if not (body.static or body.sensor)]
+    solid = [body for body in scene.bodies if not body.sensor]
+    bodies = [body for body in solid if not body.static]
     if not bodies:
         return 0
     room = _room(scene)
@@ -120,6 +122,8 @@ def estimate(scene: Scene) -> int:
     speeds = [_typical_speed(body, scene.physics, room) for body in bodies]
     for body, speed in zip(bodies, speeds, strict=True):
         total += min(_bound_rate(body, speed, scene.physics, room) * span, _bounces(body, speed, scene))
+        if len(solid) > 1 and any(scene.physics.gravity):
+            total += min(_bounces(body, speed, scene), _LANDING)
     mean = math.sqrt(sum(speed * speed for speed in speeds) / len(speeds))
     return math.ceil(min(total + _meeting_rate(scene, bodies, mean, room) * span, 1e18))
 
