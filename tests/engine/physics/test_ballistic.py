@@ -312,6 +312,12 @@ def test_vanishing_gravity_and_damping_do_no_harm(tiny: float) -> None:
     assert hits(run) == pytest.approx([2.4], rel=1e-14) and run.events.status == "complete"
 
 
+def test_a_body_too_slow_for_any_number_of_seconds_never_arrives() -> None:
+    body = Body("snail", "snail", position=(0.0, 4.0, 0.0), velocity=(0.0, -2e-311, 0.0))
+    run = solvers.run(scene(body, gravity=(0.0, 0.0, 0.0), duration_s=2.0))
+    assert len(run.events) == 0 and run.positions[:, 0, 1] == pytest.approx(4.0)
+
+
 def test_a_ball_flung_to_the_edge_of_the_allowed_numbers_stays_finite() -> None:
     fast = ball("fast", 9e14, 9e14, radius=1e10, v=(-299792458.0, -299792458.0, 0.0), mass=1e32)
     run = solvers.run(scene(fast, ball("slow", -9e14, 0.5, radius=0.5), duration_s=600.0, time_scale=1e4))

@@ -127,7 +127,7 @@ def damped(s: float, k: float) -> float:
     w = k * s
     if w >= 1.0:
         return math.inf
-    return s if w < 1e-17 else -math.log1p(-w) / k
+    return -math.log1p(-w) / k if w >= 1e-17 else s  # w is not a number where k is 0 and s infinite
 
 
 def fall(gap: float, v: float, g: float) -> float:
