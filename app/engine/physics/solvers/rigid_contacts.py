@@ -6,22 +6,23 @@ References: Stronge (2000), Impact Mechanics, chapters 3 and 4 (restitution and 
 from __future__ import annotations
 
 from array import array
+from struct import Struct
 from typing import Any
 
 import numpy as np
 import pymunk
 from numpy.typing import NDArray
-from pymunk import batch
 
 from app.engine.physics.events import BOUND, KINDS
 from app.engine.physics.solvers import rigid_library as library
 from app.engine.physics.solvers.rigid_frames import RATES, RATES_WIDTH, Reader
 from app.engine.physics.solvers.rigid_hits import (
+    COUNTS,
     STILL,
+    TOUCHES,
     Rate,
     Touch,
     closing,
-    counts,
     in_two_points,
     meeting,
     second_points,
@@ -32,11 +33,14 @@ from app.engine.physics.solvers.rigid_laws import Laws
 from app.engine.physics.solvers.rigid_motion import HIT_WIDTH
 from app.engine.physics.solvers.rigid_plan import OPEN
 from app.engine.physics.solvers.rigid_space import World
+from app.engine.physics.solvers.solution import COLUMNS
 
 COLLISION, CONTACT = (float(KINDS.index(kind)) for kind in ("collision", "contact"))
 
 AGAIN = 3
 """Steps within which two bodies that others press together meet again without a sound."""
+
+_HIT, _EVENT = (Struct(f"{width}d").pack for width in (HIT_WIDTH, len(COLUMNS)))
 
 Array = NDArray[np.float64]
 Arms = tuple[float, float, float, float]
@@ -62,8 +66,8 @@ class Contacts:
         self.hit: dict[int, Rate] = {}
         self._rates = Reader(world, RATES, RATES_WIDTH)
         self._before = self._rates.read()
-        self._counting, self._counted = batch.Buffer(), b""
-        self._buffer, self._handles = batch.Buffer(), [library.handle_of(body) for body in world.bodies]
+        self._touches, self._counts = (library.Reading(world.space, fields) for fields in (TOUCHES, COUNTS))
+        self._counted, self._handles = b"", [library.handle_of(body) for body in world.bodies]
         self._resting: set[tuple[int, int]] = set()
         self._met: dict[tuple[int, int], int] = {}
 
@@ -87,7 +91,8 @@ class Contacts:
     def meet(self, number: int) -> None:
         """Record the hits of step `number`, and put the bodies where they are after them."""
         self.fresh = False
-        found, world = touching(self._space, self._world.index, self._buffer), self._world
+        self.hit.clear()
+        found, world = touching(self._touches, self._world.index), self._world
         count: dict[int, int] = {}
         if len(found) > 1:
             for touch in found:
@@ -108,12 +113,13 @@ class Contacts:
 
     def look_after(self, number: int) -> None:
         """Find the bodies that touched with one corner and have come down on another one, which the library does not tell."""
-        now, before = counts(self._space, self._counting), self._counted
+        self._counts.read()
+        now, before = self._counts.integers(), self._counted
         if now == before:
             return
         self._counted = now
         pairs = second_points(before, now)
-        for both in in_two_points(self._space, pairs, self._world.index, self._buffer) if pairs else ():
+        for both in in_two_points(self._touches, pairs, self._world.index) if pairs else ():
             self._come_down(number, *both)
 
     def _come_down(self, number: int, first: Touch, second: Touch) -> None:
@@ -210,7 +216,7 @@ class Contacts:
         fx, fy = vx + gx * (half - s), vy + gy * (half - s)
         if index not in self.hit:
             self._bodies.append(index)
-            self._hits.extend((time, *place, angle - w * s, fx, fy, w, fx + kx, fy + ky, w + twist))
+            self._hits.frombytes(_HIT(time, *place, angle - w * s, fx, fy, w, fx + kx, fy + ky, w + twist))
         self.hit[index] = (vx + kx + gx * half, vy + ky + gy * half, w + twist)
         library.put(body, (x + kx * s, y + ky * s))
         library.send(body, (vx + kx + gx * dt, vy + ky + gy * dt))
@@ -271,13 +277,13 @@ class Contacts:
         if stuck and pair not in self._resting:
             self._resting.add(pair)
             if number > 1 or not slow:
-                self.events.extend((end - s, CONTACT, *self._order(touch), 0.0, 0.0, 0.0, x, y, 0.0, 0.0))
+                self.events.frombytes(_EVENT(end - s, CONTACT, *self._order(touch), 0.0, 0.0, 0.0, x, y, 0.0, 0.0))
 
     def _sound(self, time: float, touch: Touch, impulse: float, lost: float, speed: float, x: float, y: float) -> None:
         """Record a collision."""
         if self._resting:
             self._resting.discard((touch.a, touch.b) if touch.a < touch.b else (touch.b, touch.a))
-        self.events.extend((time, COLLISION, *self._order(touch), max(impulse, 0.0), max(lost, 0.0), speed, x, y, 0.0, 0.0))
+        self.events.frombytes(_EVENT(time, COLLISION, *self._order(touch), max(impulse, 0.0), max(lost, 0.0), speed, x, y, 0.0, 0.0))
 
     def _order(self, touch: Touch) -> tuple[int, int]:
         """The two bodies of an event: one that moves first, and of two that move the first of the scene."""
@@ -316,7 +322,7 @@ class Contacts:
         if index not in self.hit:
             moment = (end - s, x - vx * s - gx * sag, y - vy * s - gy * sag, angle - w * s)
             self._bodies.append(index)
-            self._hits.extend((*moment, vx + gx * later, vy + gy * later, w, *leaving))
+            self._hits.frombytes(_HIT(*moment, vx + gx * later, vy + gy * later, w, *leaving))
         self.hit[index] = last
         return x, y, angle
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymunk import batch
 
+from app.engine.physics.solvers.rigid_library import Reading
 from app.engine.physics.solvers.rigid_motion import WIDTH
 from app.engine.physics.solvers.rigid_space import World
 
@@ -23,37 +24,41 @@ class Reader:
     """Reads some fields of all bodies of a space, once or several times before they are looked at."""
 
     def __init__(self, world: World, fields: batch.BodyFields, width: int) -> None:
-        self._space, self._fields, self._width, self._index = world.space, fields | batch.BodyFields.BODY_ID, width, world.index
-        self._rest = fields if not world.plan.sleeps else self._fields
-        self._buffer, self._known = batch.Buffer(), b""
+        self._index, self._width, self._sleeps, self._known = world.index, width, world.plan.sleeps, b""
         self.rows: list[int] = []
         self._in_order = False
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self.read()
+        named = Reading(world.space, fields | batch.BodyFields.BODY_ID)
+        named.read()
+        self._sort(named.integers())
+        self._reading = named if self._sleeps else Reading(world.space, fields)
+        self._now: memoryview[float] | None = None
 
     def read(self) -> memoryview[float]:
         """The fields as the library has them, until the next read; `rows` tells where each body's are."""
-        self.clear()
-        batch.get_space_bodies(self._space, self._rest if self._known else self._fields, self._buffer)
-        if not self._known or self._rest is self._fields:
-            self._sort(bytes(self._buffer.int_buf()))
-        return memoryview(self._buffer.float_buf()).cast("d")
+        self._reading.read()
+        if self._sleeps:
+            self._sort(self._reading.integers())
+        if self._now is None:
+            self._now = self._reading.floats().cast("d")
+        return self._now
 
     def clear(self) -> None:
         """Forget what was read."""
-        self._buffer.clear()
+        self._reading.clear()
 
     def add(self) -> None:
         """Read once more, behind what was read since `clear`."""
-        batch.get_space_bodies(self._space, self._rest, self._buffer)
+        self._now = None
+        self._reading.add()
 
     def tables(self) -> Array:
         """All that was read since `clear`, (times, N, width), in the order of the scene; to be copied before the next read."""
         count = len(self._order) + 1
-        read = np.frombuffer(self._buffer.float_buf(), dtype=np.float64).reshape(-1, count, self._width)
-        if self._rest is not self._fields:
+        read = np.frombuffer(self._reading.floats(), dtype=np.float64).reshape(-1, count, self._width)
+        if not self._sleeps:
             return read[:, :-1] if self._in_order else read[:, self._order]
-        ids, found = bytes(self._buffer.int_buf()), np.empty((len(read), count - 1, self._width))
+        ids, found = self._reading.integers(), np.empty((len(read), count - 1, self._width))
         size = len(ids) // max(len(read), 1)
         for number, table in enumerate(read):
             self._sort(ids[size * number : size * (number + 1)])
@@ -110,9 +115,12 @@ class Frames:
         if not self._waiting:
             return True
         read, found = self._after.tables(), self.table[self.kept : self.kept + self._waiting]
-        found[:, :, :3] = read[:, :, :3]
-        np.add(read[:, :, 3:], self._before.tables(), out=found[:, :, 3:])
-        found[:, :, 3:] *= 0.5
+        before = self._before.tables()
+        found[:] = read
+        for column in range(RATES_WIDTH):  # one at a time: numpy is slow with short rows
+            mean = found[:, :, 3 + column]
+            mean += before[:, :, column]
+            mean *= 0.5
         for number, index, rate in self._hit:
             found[number, index, 3:] = rate
         finite = np.isfinite(found)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from pymunk import Space, batch
+from pymunk import batch
+
+from app.engine.physics.solvers.rigid_library import Reading
 
 _FIELD = batch.ArbiterFields
-_FIELDS = (
+TOUCHES = (
     _FIELD.BODY_A_ID | _FIELD.BODY_B_ID | _FIELD.IS_FIRST_CONTACT | _FIELD.CONTACT_COUNT | _FIELD.TOTAL_IMPULSE | _FIELD.NORMAL
     | _FIELD.POINT_A_1 | _FIELD.POINT_B_1 | _FIELD.DISTANCE_1 | _FIELD.POINT_A_2 | _FIELD.POINT_B_2 | _FIELD.DISTANCE_2
 )  # fmt: skip
@@ -49,11 +51,10 @@ class Touch(NamedTuple):
     gap: float
 
 
-def touching(space: Space, index: dict[int, int], buffer: batch.Buffer) -> list[Touch]:
-    """What touches in a space, in an order that depends on the scene alone."""
-    buffer.clear()
-    batch.get_space_arbiters(space, _FIELDS, buffer)
-    whole, numbers = memoryview(buffer.int_buf()).cast("P"), memoryview(buffer.float_buf()).cast("d")
+def touching(reading: Reading, index: dict[int, int]) -> list[Touch]:
+    """What touches in a space, by a reading of TOUCHES, in an order that depends on the scene alone."""
+    reading.read()
+    whole, numbers = reading.lists()
     found = []
     for row in range(len(whole) // _INTEGERS):
         a, b, new, points = whole[_INTEGERS * row : _INTEGERS * (row + 1)]
@@ -68,28 +69,21 @@ def touching(space: Space, index: dict[int, int], buffer: batch.Buffer) -> list[
     return found
 
 
-_COUNTS = _FIELD.BODY_A_ID | _FIELD.BODY_B_ID | _FIELD.CONTACT_COUNT
-
-
-def counts(space: Space, buffer: batch.Buffer) -> bytes:
-    """In how many points which bodies touch, to be compared with what it was before and read by `second_points`."""
-    buffer.clear()
-    batch.get_space_arbiters(space, _COUNTS, buffer)
-    return bytes(buffer.int_buf())
+COUNTS = _FIELD.BODY_A_ID | _FIELD.BODY_B_ID | _FIELD.CONTACT_COUNT
+"""In how many points which bodies touch, for `second_points`."""
 
 
 def second_points(before: bytes, now: bytes) -> set[tuple[int, int]]:
-    """The pairs of bodies, as the library knows them, that touched in one point and now touch in two."""
+    """The pairs of bodies, as the library knows them, that touched in one point and now touch in two, by the integers of COUNTS."""
     known, found = memoryview(before).cast("P"), memoryview(now).cast("P")
     once = {(known[row], known[row + 1]) for row in range(0, len(known), 3) if known[row + 2] == 1}
     return {(found[row], found[row + 1]) for row in range(0, len(found), 3) if found[row + 2] == 2} & once
 
 
-def in_two_points(space: Space, pairs: set[tuple[int, int]], index: dict[int, int], buffer: batch.Buffer) -> list[tuple[Touch, Touch]]:
-    """Those of the pairs that go on touching, with each of the two points, in the order of the scene."""
-    buffer.clear()
-    batch.get_space_arbiters(space, _FIELDS, buffer)
-    whole, numbers = memoryview(buffer.int_buf()).cast("P"), memoryview(buffer.float_buf()).cast("d")
+def in_two_points(reading: Reading, pairs: set[tuple[int, int]], index: dict[int, int]) -> list[tuple[Touch, Touch]]:
+    """Those of the pairs that go on touching, with each of the two points, in the order of the scene, by a reading of TOUCHES."""
+    reading.read()
+    whole, numbers = reading.lists()
     found = []
     for row in range(len(whole) // _INTEGERS):
         a, b, new, points = whole[_INTEGERS * row : _INTEGERS * (row + 1)]

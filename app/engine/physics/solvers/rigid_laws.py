@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pymunk import batch
 
 from app.engine.physics.scene import Scene
+from app.engine.physics.solvers.rigid_library import Reading
 from app.engine.physics.solvers.rigid_plan import CHANGEABLE
 from app.engine.physics.solvers.rigid_space import World
 from app.engine.physics.timeline import frames_of, value_at
@@ -35,7 +36,7 @@ class Laws:
         self._frames = {name: frames for name in CHANGEABLE if (frames := frames_of(world.scene, name))}
         self._values = start_values(world.scene)
         self._now: dict[str, float] = {}
-        self._buffer = batch.Buffer()
+        self._velocities = Reading(world.space, batch.BodyFields.BODY_ID | batch.BodyFields.VELOCITY)
         self._drag: Array | None = None
         self.gravity, self.slowest = (0.0, 0.0), 0.0
         self.changing = bool(self._frames)
@@ -67,19 +68,18 @@ class Laws:
 
     def act(self) -> None:
         """Let the drag of a step act on all bodies."""
-        world, step, buffer = self._world, self._world.plan.step, self._buffer
-        buffer.clear()
-        batch.get_space_bodies(world.space, batch.BodyFields.BODY_ID | batch.BodyFields.VELOCITY, buffer)
-        velocities = np.frombuffer(buffer.float_buf(), dtype=np.float64).reshape(-1, 2)
+        world, step = self._world, self._world.plan.step
+        self._velocities.read()
+        velocities = np.frombuffer(self._velocities.floats(), dtype=np.float64).reshape(-1, 2)
         if self._drag is None:
-            order = [world.index[identity] for identity in memoryview(buffer.int_buf()).cast("P")]
+            order = [world.index[identity] for identity in memoryview(self._velocities.integers()).cast("P")]
             self._drag = np.array([0.0 if index < 0 else _drag(world, index) for index in order])
         if self.damping > 0:
             velocities *= math.exp(-self.damping * step)
         if self._now["air_density"] > 0:
             speeds = np.sqrt(velocities[:, 0] * velocities[:, 0] + velocities[:, 1] * velocities[:, 1])
             velocities /= (1.0 + self._now["air_density"] * step * self._drag * speeds)[:, None]
-        batch.set_space_bodies(world.space, batch.BodyFields.VELOCITY, buffer)
+        batch.set_space_bodies(world.space, batch.BodyFields.VELOCITY, self._velocities.buffer)
 
     def begin(self, vx: float, vy: float, index: int) -> tuple[float, float]:
         """The mean velocity of a body's first step from that without drag."""

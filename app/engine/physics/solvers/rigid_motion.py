@@ -66,7 +66,9 @@ class RigidMotion:
         positions, velocities = np.zeros(shape), np.zeros(shape)
         rows = self._on_frames(times)
         if rows is not None and not self.centres.any():
-            positions[:, :, :2], velocities[:, :, :2] = self.frames[rows, :, :2], self.frames[rows, :, 3:5]
+            frames = self.frames if np.array_equal(rows, np.arange(len(self.frames))) else self.frames[rows]
+            for axis in range(2):  # one at a time: numpy is slow with short rows
+                positions[:, :, axis], velocities[:, :, axis] = frames[:, :, axis], frames[:, :, 3 + axis]
             velocities[times > self.end] = 0.0
             return positions, velocities
         for body in range(shape[1]):

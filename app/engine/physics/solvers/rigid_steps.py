@@ -15,7 +15,6 @@ from array import array
 
 import numpy as np
 from numpy.typing import NDArray
-from pymunk import batch
 
 from app.engine.errors import TooExpensive
 from app.engine.physics.events import BOUND, KINDS
@@ -23,7 +22,7 @@ from app.engine.physics.scene import Scene
 from app.engine.physics.solvers import rigid_library as library
 from app.engine.physics.solvers.rigid_contacts import Contacts, arms_of
 from app.engine.physics.solvers.rigid_frames import RATES, RATES_WIDTH, Frames, Rate, Reader
-from app.engine.physics.solvers.rigid_hits import STILL, Touch, closing, touching
+from app.engine.physics.solvers.rigid_hits import STILL, TOUCHES, Touch, closing, touching
 from app.engine.physics.solvers.rigid_laws import Laws
 from app.engine.physics.solvers.rigid_motion import RigidMotion
 from app.engine.physics.solvers.rigid_plan import Plan
@@ -86,6 +85,7 @@ class Run:
             last = first + every - 1
             for number in range(first, first + every):
                 if number == last:
+                    contacts.hit.clear()
                     frames.begin()
                 if not plain:
                     self._prepare(number, corners)
@@ -94,10 +94,7 @@ class Run:
                     contacts.meet(number)
                 if not plain:
                     self._act(number, corners, fragile)
-                if contacts.hit and number != last:
-                    contacts.hit.clear()
             whole = frames.end(contacts.hit)
-            contacts.hit.clear()
             self._report(first)
             if not whole:
                 break
@@ -106,6 +103,7 @@ class Run:
 
     def _prepare(self, number: int, corners: bool) -> None:
         """What happens at the beginning of a step."""
+        self.contacts.hit.clear()
         if self.laws.changing:
             self.laws.change(number * self.plan.step)
         if corners:
@@ -139,7 +137,7 @@ class Run:
         trial.space.step(half)
         after = Reader(trial, RATES, RATES_WIDTH).table()
         free = np.array(self.laws.gravity) * half
-        for touch in touching(trial.space, trial.index, batch.Buffer()):
+        for touch in touching(library.Reading(trial.space, TOUCHES), trial.index):
             a, b = (STILL if index == BOUND else _rate(first[index, 3:].tolist()) for index in touch[:2])
             u = -_along(touch, closing(a, b, arms_of(touch, trial)))
             if touch.gap + max(u, 0.0) * half < -TOO_DEEP * self.plan.slop:
