@@ -18,7 +18,6 @@ from app.engine.physics.solvers import rigid_library as library
 from app.engine.physics.solvers.rigid_frames import RATES, RATES_WIDTH, Reader
 from app.engine.physics.solvers.rigid_hits import (
     COUNTS,
-    STILL,
     TOUCHES,
     Rate,
     Touch,
@@ -41,6 +40,7 @@ AGAIN = 3
 """Steps within which two bodies that others press together meet again without a sound."""
 
 _HIT, _EVENT = (Struct(f"{width}d").pack for width in (HIT_WIDTH, len(COLUMNS)))
+_RATE = Struct(f"{RATES_WIDTH}d")
 
 Array = NDArray[np.float64]
 Arms = tuple[float, float, float, float]
@@ -67,7 +67,9 @@ class Contacts:
         self._rates = Reader(world, RATES, RATES_WIDTH)
         self._before = self._rates.read()
         self._touches, self._counts = (library.Reading(world.space, fields) for fields in (TOUCHES, COUNTS))
-        self._counted, self._handles = b"", [library.handle_of(body) for body in world.bodies]
+        self._counted, self._handles = b"", [library.handle_of(body) for body in (*world.bodies, world.space.static_body)]
+        self._lighter = [1.0 / mass for mass in world.mass]
+        self._looser = [(radius or 0.0) / moment for radius, moment in zip(world.radius, world.moment, strict=True)]
         self._resting: set[tuple[int, int]] = set()
         self._met: dict[tuple[int, int], int] = {}
 
@@ -92,7 +94,7 @@ class Contacts:
         """Record the hits of step `number`, and put the bodies where they are after them."""
         self.fresh = False
         self.hit.clear()
-        found, world = touching(self._touches, self._world.index), self._world
+        found, free, moves = touching(self._touches, self._world.index), self._world.free, self._world.moves
         count: dict[int, int] = {}
         if len(found) > 1:
             for touch in found:
@@ -101,9 +103,9 @@ class Contacts:
         for touch in found:
             if touch.new:
                 a, b = touch.a, touch.b
-                alone_a, alone_b = world.free[a] and count.get(a, 1) == 1, world.free[b] and count.get(b, 1) == 1
+                alone_a, alone_b = free[a] and count.get(a, 1) == 1, free[b] and count.get(b, 1) == 1
                 before_a, before_b = self._rate_before(a), self._rate_before(b)
-                settled = (alone_a or not world.moves[a]) and (alone_b or not world.moves[b])
+                settled = (alone_a or not moves[a]) and (alone_b or not moves[b])
                 if not (settled and self._rebound(number, touch, alone_a, alone_b, before_a, before_b)):
                     self._hit(number, touch, alone_a, alone_b, before_a, before_b)
 
@@ -153,25 +155,26 @@ class Contacts:
         False, with nothing done, for other bodies and for what stays together. Impulses are on the second body, along the normal and the
         tangent to its left.
         """
-        world, dt, a, b = self._world, self._step, touch.a, touch.b
+        world, laws, dt = self._world, self._laws, self._step
+        a, b, _, _, _, nx, ny, _, _, _, _, gap = touch
         radius_a, radius_b = world.radius[a], world.radius[b]
         if radius_a is None or radius_b is None:
             return False
-        (gx, gy), fall, gap = self._laws.gravity, alone_b - alone_a, touch.gap
-        (avx, avy, aw), (bvx, bvy, bw), tx, ty = before_a, before_b, touch.nx, touch.ny
-        wx, wy, nx, ny = bvx - avx, bvy - avy, tx, ty
-        ax, ay, bx, by = self._places(a, b)
-        if BOUND in (a, b):
+        (gx, gy), fall, bound, tx, ty = laws.gravity, alone_b - alone_a, BOUND in (a, b), nx, ny
+        (avx, avy, aw), (bvx, bvy, bw) = before_a, before_b
+        wx, wy = bvx - avx, bvy - avy
+        here, there = library.place_of(self._handles[a]), library.place_of(self._handles[b])
+        ax, ay, bx, by = here.x, here.y, there.x, there.y
+        if bound:
             s = since(-gap - 2.0 * world.skin, -(wx * nx + wy * ny), -fall * (gx * nx + gy * ny), dt)
         else:
             s, nx, ny = meeting(bx - ax, by - ay, wx, wy, fall * gx, fall * gy, radius_a + radius_b, dt)
         half, sag = 0.5 * dt, 0.5 * (dt - s) * s
         cx, cy = wx + fall * gx * (half - s), wy + fall * gy * (half - s)
-        v, e, slowest = -(cx * nx + cy * ny), world.bounce[a] * world.bounce[b], self._laws.slowest
+        v, e, slowest = -(cx * nx + cy * ny), world.bounce[a] * world.bounce[b], laws.slowest
         if v <= slowest or e * v <= slowest:
             return False
-        lighter_a, lighter_b = 1.0 / world.mass[a], 1.0 / world.mass[b]
-        looser_a, looser_b = radius_a / world.moment[a], radius_b / world.moment[b]
+        lighter_a, lighter_b, looser_a, looser_b = self._lighter[a], self._lighter[b], self._looser[a], self._looser[b]
         slip = nx * cy - ny * cx - radius_a * aw - radius_b * bw
         give = lighter_a + lighter_b
         along = give + radius_a * looser_a + radius_b * looser_b
@@ -188,7 +191,7 @@ class Contacts:
             place, kick, out = (bx - bvx * s - gx * sag, by - bvy * s - gy * sag), (jx * lighter_b, jy * lighter_b), -back * lighter_b
             self._bounce(b, place, before_b, kick, -looser_b * rub, time, s, bx + out * tx, by + out * ty)
             x, y = place[0] - radius_b * nx, place[1] - radius_b * ny
-        if BOUND in (a, b):
+        if bound:
             x, y = self._on_bound(touch, x, y)
         self._met[(a, b) if a < b else (b, a)] = number
         self._sound(time, touch, push, 0.5 * push * (1.0 - e) * v - 0.5 * rub * (2.0 * slip + along * rub), v, x, y)
@@ -210,13 +213,13 @@ class Contacts:
 
         (x, y) is where it is at the end of the step when nothing happens to it.
         """
-        (vx, vy, w), (kx, ky), (gx, gy), dt = before, kick, self._laws.gravity, self._step
+        (px, py), (vx, vy, w), (kx, ky), (gx, gy), dt = place, before, kick, self._laws.gravity, self._step
         body, half = self._handles[index], 0.5 * dt
         angle = library.angle_of(body)
         fx, fy = vx + gx * (half - s), vy + gy * (half - s)
         if index not in self.hit:
             self._bodies.append(index)
-            self._hits.frombytes(_HIT(time, *place, angle - w * s, fx, fy, w, fx + kx, fy + ky, w + twist))
+            self._hits.frombytes(_HIT(time, px, py, angle - w * s, fx, fy, w, fx + kx, fy + ky, w + twist))
         self.hit[index] = (vx + kx + gx * half, vy + ky + gy * half, w + twist)
         library.put(body, (x + kx * s, y + ky * s))
         library.send(body, (vx + kx + gx * dt, vy + ky + gy * dt))
@@ -283,7 +286,8 @@ class Contacts:
         """Record a collision."""
         if self._resting:
             self._resting.discard((touch.a, touch.b) if touch.a < touch.b else (touch.b, touch.a))
-        self.events.frombytes(_EVENT(time, COLLISION, *self._order(touch), max(impulse, 0.0), max(lost, 0.0), speed, x, y, 0.0, 0.0))
+        first, second = self._order(touch)
+        self.events.frombytes(_EVENT(time, COLLISION, first, second, max(impulse, 0.0), max(lost, 0.0), speed, x, y, 0.0, 0.0))
 
     def _order(self, touch: Touch) -> tuple[int, int]:
         """The two bodies of an event: one that moves first, and of two that move the first of the scene."""
@@ -371,28 +375,12 @@ class Contacts:
         return x if side is None else side, y
 
     def _rate_before(self, index: int) -> Rate:
-        if index == BOUND:
-            return STILL
-        place = RATES_WIDTH * self._rates.rows[index]
-        vx, vy, w = self._before[place : place + RATES_WIDTH]
-        return vx, vy, w
+        rate: Rate = _RATE.unpack_from(self._before, _RATE.size * self._rates.rows[index])
+        return rate
 
     def _rate_now(self, index: int) -> Rate:
-        if index == BOUND:
-            return STILL
         velocity = library.velocity_of(self._handles[index])
         return velocity.x, velocity.y, library.spin_of(self._handles[index])
-
-    def _places(self, a: int, b: int) -> tuple[float, float, float, float]:
-        """Where two bodies are now; bounds are at 0."""
-        ax = ay = bx = by = 0.0
-        if a != BOUND:
-            place = library.place_of(self._handles[a])
-            ax, ay = place.x, place.y
-        if b != BOUND:
-            place = library.place_of(self._handles[b])
-            bx, by = place.x, place.y
-        return ax, ay, bx, by
 
 
 def arms_of(touch: Touch, world: World) -> Arms:
