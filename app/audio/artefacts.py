@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from app.jobs.models import Job
 
 Artefact = Simulation | Score | AudioRender
 _SIMULATED = ("solver", "duration_s", "seed", "physics", "timeline", "bodies", "constraints")
-_BACKEND = f"numpy {np.__version__}, scipy {scipy.__version__}, {platform.machine()}"
+_BACKEND = f"numpy {np.__version__}, scipy {scipy.__version__}, pymunk {version('pymunk')}, {platform.machine()}"
 
 
 def simulation_hash(snapshot: Mapping[str, Any]) -> str:
