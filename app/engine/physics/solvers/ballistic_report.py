@@ -139,7 +139,7 @@ def bounce_times(scene: Scene, events: NDArray[np.float64]) -> list[dict[str, An
     For at most BOUNCES_SHOWN bodies of scenes without damping and keyframes; the first bounce is checked against the fall that leads to it.
     """
     physics = scene.physics
-    if physics.linear_damping > 0 or scene.keyframes:
+    if physics.linear_damping > 0 or scene.keyframes or np.count_nonzero(physics.gravity) != 1 or physics.bounds is None:
         return []
     found = []
     hits = events[events[:, 1] == kernel.COLLISION]
@@ -156,10 +156,9 @@ def bounce_times(scene: Scene, events: NDArray[np.float64]) -> list[dict[str, An
 def _bounces(scene: Scene, index: int, hits: NDArray[np.float64]) -> dict[str, Any] | None:
     """The closed form of one body's bounces on the bound that gravity pulls it to, None when it met anything else."""
     body, physics, bounds = scene.bodies[index], scene.physics, scene.physics.bounds
-    axes = [axis for axis in range(3) if physics.gravity[axis] != 0]
-    if len(axes) != 1 or bounds is None or (hits[:, 3] != BOUND).any():
+    if bounds is None or (hits[:, 3] != BOUND).any():
         return None
-    axis, pull = axes[0], physics.gravity[axes[0]]
+    axis, pull = next((axis, g) for axis, g in enumerate(physics.gravity) if g != 0)
     plane = bounds.minimum[axis] if pull < 0 else bounds.maximum[axis]
     if plane is None or (hits[:, 7 + axis] != plane).any():
         return None

@@ -66,7 +66,7 @@ class RigidMotion:
         positions, velocities = np.zeros(shape), np.zeros(shape)
         rows = self._on_frames(times)
         if rows is not None and not self.centres.any():
-            frames = self.frames if np.array_equal(rows, np.arange(len(self.frames))) else self.frames[rows]
+            frames = self._frames(rows)
             for axis in range(2):  # one at a time: numpy is slow with short rows
                 positions[:, :, axis], velocities[:, :, axis] = frames[:, :, axis], frames[:, :, 3 + axis]
             velocities[times > self.end] = 0.0
@@ -90,7 +90,8 @@ class RigidMotion:
         times = np.asarray(times, dtype=np.float64)
         rows = self._on_frames(times)
         if rows is not None:
-            return self.frames[rows, :, 2], np.where((times > self.end)[:, None], 0.0, self.frames[rows, :, 5])
+            frames = self._frames(rows)
+            return frames[:, :, 2].copy(), np.where((times > self.end)[:, None], 0.0, frames[:, :, 5])
         angles, rates = (np.zeros((len(times), self.frames.shape[1])) for _ in range(2))
         for body in range(angles.shape[1]):
             place, rate, _ = self._of(body, times)
@@ -103,6 +104,10 @@ class RigidMotion:
         places = np.clip(times, 0.0, self.end) * (count / self.end)
         rows = np.rint(places)
         return rows.astype(np.int64) if np.all(np.abs(places - rows) < _ROUNDING * count) else None
+
+    def _frames(self, rows: Integers) -> Array:
+        """Frames by their numbers, without a copy when these are all."""
+        return self.frames if np.array_equal(rows, np.arange(len(self.frames))) else self.frames[rows]
 
     def _to_position(self, body: int, place: Array, rate: Array) -> None:
         """Turn places and rates of the centre of mass into those of the body's position."""

@@ -80,7 +80,8 @@ def forms_of(scene: Scene) -> tuple[Form, ...]:
 
 def plan_of(scene: Scene, forms: tuple[Form, ...]) -> Plan:
     """The plan of a scene. Raises Contradiction for a step in which a spring would not hold, TooExpensive for too many frames."""
-    end, speed = scene.duration_s * scene.physics.time_scale, _speed(scene, forms)
+    end, room = scene.duration_s * scene.physics.time_scale, room_of(scene, forms)
+    speed = _speed(scene, forms, room)
     thin = min(
         (form.thickness for body, form in zip(scene.bodies, forms, strict=True) if form.thickness > 0 and not body.sensor), default=1.0
     )
@@ -96,7 +97,7 @@ def plan_of(scene: Scene, forms: tuple[Form, ...]) -> Plan:
     steps, every = _counts(scene, forms, end, wanted)
     step = end / steps
     gravity = largest_gravity(scene)
-    box = _range(scene, forms, speed * end, end)
+    box = _range(scene, forms, room, speed * end, end)
     return Plan(
         steps=steps,
         step=step,
@@ -132,9 +133,9 @@ def _counts(scene: Scene, forms: tuple[Form, ...], end: float, wanted: float) ->
     return math.ceil(steps / every) * every, every
 
 
-def _speed(scene: Scene, forms: tuple[Form, ...]) -> float:
+def _speed(scene: Scene, forms: tuple[Form, ...], room: tuple[float, float]) -> float:
     """The speed (m/s) that the fastest body reaches: its own and that of its fall to the bound, or through the room."""
-    room, gravity, found = room_of(scene, forms), strongest_gravity(scene), 0.0
+    gravity, found = strongest_gravity(scene), 0.0
     bounds = scene.physics.bounds or OPEN
     for body, form in zip(scene.bodies, forms, strict=True):
         if body.static or body.sensor:
@@ -201,16 +202,18 @@ def _fastest_swing(scene: Scene) -> float:
     return math.sqrt(sum(sorted(rates)[-2:]))
 
 
-def _range(scene: Scene, forms: tuple[Form, ...], travel: float, end: float) -> tuple[float, float, float, float]:
+def _range(
+    scene: Scene, forms: tuple[Form, ...], room: tuple[float, float], travel: float, end: float
+) -> tuple[float, float, float, float]:
     """What the bodies may reach: no further than the bounds where there are two, else as far as they may come."""
     bounds, gravity, found = scene.physics.bounds or OPEN, strongest_gravity(scene), []
     extents = [form.extent(body) for body, form in zip(scene.bodies, forms, strict=True)]
-    room = max(*room_of(scene, forms), 1e-3)
+    size = max(*room, 1e-3)
     for axis in range(2):
         low, high = bounds.minimum[axis], bounds.maximum[axis]
         edges = [edge for extent in extents for edge in extent[2 * axis : 2 * axis + 2]]
         edges += [side for side in (low, high) if side is not None]
         fall = 0.5 * max(-gravity[axis][0], gravity[axis][1]) * end * end
-        far = room if low is not None and high is not None else room + min(travel + fall, FURTHEST * room)
+        far = size if low is not None and high is not None else size + min(travel + fall, FURTHEST * size)
         found += [min(edges, default=0.0) - far, max(edges, default=0.0) + far]
     return found[0], found[1], found[2], found[3]
