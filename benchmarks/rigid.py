@@ -1,8 +1,8 @@
 """A gas of 100 discs with its collisions recorded and sampled 60 times a second: `python -m benchmarks.rigid`.
 
 The solver `rigid` with all that it does besides (moments of hits, energy, checks), pymunk alone and Box2D take the same steps in turn, each
-in a process of its own, on one thread; Box2D, which is far from both, in one round of SLOW_EVERY. Each line is JSON: `case`, `step_s`, `cpu`
-(least of the rounds, s), `collisions`; then the ratios.
+in a process of its own, on one thread; Box2D, which is far from both, in one round of SLOW_EVERY. Each line is JSON: `case`, `step_s`,
+`cpu` (least of the rounds, s), `collisions`; then the ratios.
 Box2D is installed into an environment of its own on the first run.
 """
 

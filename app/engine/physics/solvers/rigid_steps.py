@@ -55,6 +55,9 @@ class Run:
         self.laws = Laws(self.world)
         self.overlaps: list[tuple[int, int]] = []
         self._events = array("d")
+        self._space = library.handle_of(self.world.space)
+        self._fragile = any(joint.break_force is not None for joint in self.world.joints)
+        self._corners = any(form.parts and moves for form, moves in zip(forms, self.world.moves, strict=False))
         self.contacts = Contacts(self.world, self.laws, self._events)
         self.frames = self._run()
         self.whole = plan.every * (len(self.frames) - 1)
@@ -74,26 +77,23 @@ class Run:
 
     def _run(self) -> Array:
         """Run to the end; the frames."""
-        plan, laws, contacts, step, every = self.plan, self.laws, self.contacts, self.plan.step, self.plan.every
+        plan, laws, contacts, space, step, every = self.plan, self.laws, self.contacts, self._space, self.plan.step, self.plan.every
         frames = Frames(self.world, plan.steps // every)
         self._start(frames.table[0])
         contacts.watch()
-        space, fragile = library.handle_of(self.world.space), any(joint.break_force is not None for joint in self.world.joints)
-        corners = any(form.parts and moves for form, moves in zip(self.world.forms, self.world.moves, strict=False))
-        plain, advance = not (laws.changing or laws.acts_after or fragile or corners), library.advance
+        plain, advance = not (laws.changing or laws.acts_after or self._fragile or self._corners), library.advance
         for first in range(0, plan.steps, every):
             last = first + every - 1
-            for number in range(first, first + every):
-                if number == last:
-                    contacts.hit.clear()
-                    frames.begin()
-                if not plain:
-                    self._prepare(number, corners)
-                advance(space, step)
-                if contacts.fresh:
-                    contacts.meet(number)
-                if not plain:
-                    self._act(number, corners, fragile)
+            if plain:
+                for number in range(first, last):
+                    advance(space, step)
+                    if contacts.fresh:
+                        contacts.meet(number)
+            else:
+                for number in range(first, last):
+                    self._take(number)
+            frames.begin()
+            self._take(last)
             whole = frames.end(contacts.hit)
             self._report(first)
             if not whole:
@@ -101,22 +101,23 @@ class Run:
         frames.flush()
         return frames.table[: frames.kept]
 
-    def _prepare(self, number: int, corners: bool) -> None:
-        """What happens at the beginning of a step."""
-        self.contacts.hit.clear()
-        if self.laws.changing:
-            self.laws.change(number * self.plan.step)
-        if corners:
-            self.contacts.look_before()
-
-    def _act(self, number: int, corners: bool, fragile: bool) -> None:
-        """What happens at the end of a step, but for new contacts."""
-        if corners:
-            self.contacts.look_after(number)
-        if fragile:
-            self._bear((number + 1) * self.plan.step)
-        if self.laws.acts_after:
-            self.laws.act()
+    def _take(self, number: int) -> None:
+        """Take a step, with all that may happen before and after it."""
+        laws, contacts, step = self.laws, self.contacts, self.plan.step
+        contacts.hit.clear()
+        if laws.changing:
+            laws.change(number * step)
+        if self._corners:
+            contacts.look_before()
+        library.advance(self._space, step)
+        if contacts.fresh:
+            contacts.meet(number)
+        if self._corners:
+            contacts.look_after(number)
+        if self._fragile:
+            self._bear((number + 1) * step)
+        if laws.acts_after:
+            laws.act()
 
     def _report(self, number: int) -> None:
         """Tell how far the run is, and end one that has too many events. Raises TooExpensive."""
