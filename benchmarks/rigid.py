@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 DISCS, RADIUS, SIDE, DURATION_S, SAMPLE_HZ = 100, 0.25, 20.0, 20.0, 60
-ROUNDS, SLOW_EVERY = 15, 5
+ROUNDS, SLOW_EVERY = 12, 4
 STEPS_PER_S = (960, 240)
 BOX2D = HERE.parent / ".venv" / "box2d"
 
