@@ -15,7 +15,6 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when numpy is imported
 import json
 import math
 import random
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,10 +23,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from benchmarks.environment import peer, python_with  # noqa: E402  found by the path that is added above
+
 DISCS, RADIUS, SIDE, DURATION_S, SAMPLE_HZ = 100, 0.25, 20.0, 20.0, 60
 ROUNDS, SLOW_EVERY = 12, 4
 STEPS_PER_S = (960, 240)
-BOX2D = HERE.parent / ".venv" / "box2d"
 
 
 def gas(steps_per_s: int) -> dict[str, Any]:
@@ -63,37 +63,12 @@ def ours(given: dict[str, Any]) -> dict[str, Any]:
     return {"cpu": cpu, "collisions": int(np.count_nonzero(run.events.kind == 0)), "samples": len(run.times)}
 
 
-def peer(command: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """A program's run of the gas."""
-    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
-
-
-def box2d() -> str:
-    """The Python that has Box2D."""
-    python = BOX2D / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(BOX2D)], check=True)
-        install = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-            str(HERE / "requirements-box2d.txt"),
-        ]
-        subprocess.run(install, check=True)
-    return str(python)
-
-
 def main() -> None:
     """Print a line for each program and length of step, and the ratios to the solver's CPU time."""
     commands = {
         "rigid": [sys.executable, "-m", "benchmarks.rigid", "ours"],
         "pymunk": [sys.executable, str(HERE / "peers" / "plain_pymunk.py")],
-        "box2d": [box2d(), str(HERE / "peers" / "box2d.py")],
+        "box2d": [python_with("box2d"), str(HERE / "peers" / "box2d.py")],
     }
     for steps_per_s in STEPS_PER_S:
         given = gas(steps_per_s)

@@ -161,6 +161,19 @@ def test_the_compiled_steps_give_the_bytes_of_the_plain_ones() -> None:
             solvers.compiled(False)
 
 
+@pytest.mark.parametrize("count", [2, nbody.kernel.WIDE - 1, nbody.kernel.WIDE, 21])
+def test_rows_give_the_bytes_of_pairs_and_the_report_names_them(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    given_scene = cluster(count, duration_s=3.0, static=count % 2 == 0)
+    found = []
+    for wide, name in ((0, "pefrl, rows"), (nbody.kernel.ROOM, "pefrl, pairs")):
+        monkeypatch.setattr(nbody.kernel, "WIDE", wide)
+        run = solvers.run(given_scene, sample_hz=10.0)
+        assert run.conservation["energy"]["kernel"] == name
+        states, fastest = nbody.integrate(given_scene, nbody.VERLET, 40, 0.02, lambda _: None)
+        found.append((run.hash(), states.tobytes(), fastest))
+    assert found[0] == found[1]
+
+
 def cluster(count: int, *, duration_s: float, static: bool = False) -> Scene:
     """Light bodies on circles of growing size around a heavy one."""
     bodies = [point("centre", 1.0, (0.0, 0.0, 0.0), static=static)]

@@ -224,9 +224,16 @@ class Scheme(NamedTuple):
     name: str
     evaluations: int
 
+    def kernel(self, size: int) -> str:
+        """The name of what steps so many bodies."""
+        return f"{self.name}, {'pairs' if size < kernel.WIDE else 'rows'}"
+
+
+PEFRL, VERLET = Scheme("pefrl", 5), Scheme("verlet", 1)
+
 
 def _scheme(scene: Scene) -> Scheme:
-    return Scheme("pefrl", 5) if len(scene.bodies) <= SMALL else Scheme("verlet", 1)
+    return PEFRL if len(scene.bodies) <= SMALL else VERLET
 
 
 class Arithmetic(NamedTuple):
@@ -256,7 +263,8 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
     """Run the scene to its end. Raises TooExpensive when more than `limit` events happen, and whatever `progress` raises."""
     steps, end = int(_steps(scene)), scene.duration_s * scene.physics.time_scale
     step = end / steps
-    states, fastest = _integrate(scene, steps, step, progress)
+    scheme = _scheme(scene)
+    states, fastest = integrate(scene, scheme, steps, step, progress)
     whole = _whole(states)
     motion = SteppedMotion(_trimmed(states, whole), step, whole * step if whole < steps else end)
     orbits = osculating(scene)
@@ -269,7 +277,7 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
         masses=masses_of(scene),
         steps=whole,
         settled_at=None if whole == steps else motion.end,
-        conservation=report.conservation(scene, states[0], states[whole]),
+        conservation=report.conservation(scene, scheme.kernel(len(scene.bodies)), states[0], states[whole]),
         closed_form=report.third_law(scene, orbits, events),
         quantities=_quantities(scene, orbits),
         warnings=_warnings(scene, motion, fastest, ended=whole < steps),
@@ -281,31 +289,31 @@ def restored(scene: Scene, columns: Mapping[str, NDArray[Any]]) -> SteppedMotion
     return SteppedMotion.of_columns(columns)
 
 
-def _integrate(scene: Scene, steps: int, step: float, progress: Progress) -> tuple[Array, float]:
-    """The states (steps + 1, N, 9) at the ends of all steps, and the fastest rate (1/s^2) of a pair."""
-    size, scheme = len(scene.bodies), _scheme(scene)
+def integrate(scene: Scene, scheme: Scheme, steps: int, step: float, progress: Progress) -> tuple[Array, float]:
+    """The states (steps + 1, N, 9) at the ends of all steps of `step` s, and the fastest rate (1/s^2) of a pair."""
+    size = len(scene.bodies)
     state = _state(scene)
     record = np.zeros((steps + 1) * size * kernel.WIDTH)
-    _arithmetic.begin(state, record)
+    _arithmetic.begin(state, size, record)
     chunk, fastest = max(_CHUNK // (scheme.evaluations * size * size), 1), 0.0
     for first in range(0, steps, chunk):
         rows = record[(first + 1) * size * kernel.WIDTH :]
-        fastest = max(fastest, float(_arithmetic.steps[scheme.name](state, step, min(chunk, steps - first), rows)))
+        fastest = max(fastest, float(_arithmetic.steps[scheme.name](state, size, step, min(chunk, steps - first), rows)))
         progress(0.9 * min((first + chunk) / steps, 1.0))
     return record.reshape(steps + 1, size, kernel.WIDTH), fastest
 
 
-def _state(scene: Scene) -> kernel.State:
-    positions, velocities = start(scene)
-    column, none = _arithmetic.column, [0.0] * len(scene.bodies)
-    x, y, z = (column(positions[:, axis].tolist()) for axis in range(3))
-    vx, vy, vz = (column(velocities[:, axis].tolist()) for axis in range(3))
-    return kernel.State(
-        x=x, y=y, z=z, vx=vx, vy=vy, vz=vz, ax=column(none), ay=column(none), az=column(none),
-        gm=column([scene.physics.gravitational_constant * body.mass for body in scene.bodies]),
-        moves=column([0.0 if body.static else 1.0 for body in scene.bodies]),
-        rate=column(none),
+def _state(scene: Scene) -> Any:
+    """The bodies at the start, as the kernels take them."""
+    (positions, velocities), constant = start(scene), scene.physics.gravitational_constant
+    state = np.zeros((kernel.LENGTH // kernel.ROOM, kernel.ROOM))
+    columns = (
+        *positions.T, *velocities.T, *np.zeros((3, len(scene.bodies))), [constant * body.mass for body in scene.bodies],
+        [0.0 if body.static else 1.0 for body in scene.bodies],
     )  # fmt: skip
+    for row, column in zip(state, columns, strict=False):
+        row[: len(scene.bodies)] = column
+    return _arithmetic.column(state.ravel().tolist())
 
 
 def _whole(states: Array) -> int:

@@ -10,12 +10,15 @@ from numba.extending import register_jitable
 
 from app.engine.physics.solvers import nbody_kernel as kernel
 
-for _function in (kernel.attract_pairs, kernel.attract_rows, kernel.drift, kernel.kick, kernel.write):
-    register_jitable(error_model="numpy", forceinline=True)(_function)
+_STRICT: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 
-begin = numba.njit(cache=True, error_model="numpy")(kernel.begin)
-pefrl = numba.njit(cache=True, error_model="numpy")(kernel.pefrl)
-verlet = numba.njit(cache=True, error_model="numpy")(kernel.verlet)
+for _function in (kernel.attract_pairs, kernel.attract_rows, kernel.drift, kernel.kick, kernel.write):
+    register_jitable(forceinline=True, **_STRICT)(_function)
+register_jitable(**_STRICT)(kernel.attract)
+
+begin = numba.njit(cache=True, **_STRICT)(kernel.begin)
+pefrl = numba.njit(cache=True, **_STRICT)(kernel.pefrl)
+verlet = numba.njit(cache=True, **_STRICT)(kernel.verlet)
 
 
 def column(numbers: list[float]) -> Any:

@@ -24,15 +24,16 @@ PERIOD_TOLERANCE = 1e-4
 _SOURCE = "Kepler's third law, P^2 = 4 pi^2 a^3 / mu; Murray & Dermott 1999, eq. 2.22"
 
 
-def conservation(scene: Scene, first: Array, last: Array) -> dict[str, Any]:
+def conservation(scene: Scene, kernel: str, first: Array, last: Array) -> dict[str, Any]:
     """Initial and final values from the states (N, 9) at both ends, and their drift.
 
-    Energy (J) is that of motion and of the pull between bodies. Momentum (kg m/s) is reported when no static body holds the others, and
-    angular momentum (kg m^2/s) also about a single static body; without one it is about the origin.
+    Energy (J) is that of motion and of the pull between bodies, with the name of the kernel that kept it. Momentum (kg m/s) is reported
+    when no static body holds the others, and angular momentum (kg m^2/s) also about a single static body; without one it is about the
+    origin.
     """
     still = [index for index, body in enumerate(scene.bodies) if body.static]
     masses = np.array([0.0 if body.static else body.mass for body in scene.bodies])
-    found = {"energy": _energy(scene, first, last)}
+    found = {"energy": {**_energy(scene, first, last), "kernel": kernel}}
     if not still:
         found["momentum"] = drift_of("kg m/s", masses[:, None] * first[:, 3:6], masses[:, None] * last[:, 3:6])
     if len(still) <= 1:
