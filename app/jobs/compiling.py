@@ -22,12 +22,17 @@ _MODULE = "app.jobs.compiling"
 
 
 class Compiled:
-    """The compiled solvers of a machine: NUMBA_CACHE_DIR, by default below the data. To be made before numba is imported."""
+    """The compiled solvers of a machine: NUMBA_CACHE_DIR, by default below the data. To be made before numba is imported.
+
+    By default each release has a folder of its own: numba may fail to read what it kept of other sources.
+    """
 
     def __init__(self, data_dir: str) -> None:
-        self.folder = Path(os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(data_dir).resolve() / "compiled")))
+        sources = _sources()
+        own = Path(data_dir).resolve() / "compiled" / sources
+        self.folder = Path(os.environ.setdefault("NUMBA_CACHE_DIR", str(own)))
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.marker = self.folder / f"{_sources()}.ready"
+        self.marker = self.folder / f"{sources}.ready"
         self.in_use = False
 
     def make_aside(self) -> subprocess.Popen[bytes] | None:
