@@ -288,10 +288,11 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
 
 
 class Arithmetic(NamedTuple):
-    """A way to run the event loop: the loop, and how it is handed its queue, floats and whole numbers."""
+    """A way to run the event loop: the loop, an empty queue for so many bodies, a full one with more room, floats and whole numbers."""
 
-    run: Callable[..., tuple[int, list[Any]]]
-    queue: Callable[[list[Any]], Any]
+    run: Callable[..., tuple[int, float]]
+    queue: Callable[[int], kernel.Queue]
+    roomy: Callable[[kernel.Queue], kernel.Queue]
     floats: Callable[[list[Any]], Any]
     integers: Callable[[list[Any]], Any]
     table: Callable[[int, int], Any]
@@ -301,7 +302,15 @@ def _plain_table(rows: int, width: int) -> list[list[float]]:
     return [[0.0] * width for _ in range(rows)]
 
 
-PLAIN = Arithmetic(kernel.run, list, list, list, _plain_table)
+def _plain_queue(_bodies: int) -> kernel.Queue:
+    return kernel.Queue([])
+
+
+def _same(queue: kernel.Queue) -> kernel.Queue:
+    return queue
+
+
+PLAIN = Arithmetic(kernel.run, _plain_queue, _same, list, list, _plain_table)
 _arithmetic = PLAIN
 
 
@@ -313,9 +322,8 @@ def compiled(enabled: bool) -> None:
         return
     from app.engine.physics.solvers import ballistic_compiled  # noqa: PLC0415  140 MB that the web process does without
 
-    _arithmetic = Arithmetic(
-        ballistic_compiled.run, ballistic_compiled.queue, ballistic_compiled.floats, ballistic_compiled.integers, ballistic_compiled.table
-    )
+    made = ballistic_compiled
+    _arithmetic = Arithmetic(made.run, made.queue, made.roomy, made.floats, made.integers, made.table)
 
 
 class _Run:
@@ -378,30 +386,29 @@ class _Run:
         """Play one law to its end, a chunk at a time."""
         if not self.bodies:
             return kernel.DONE  # tables without a row have no width, which the compiled loop must know
-        waiting: list[Any] = []
-        record, opening, outcome = self._record(2 * CHUNK), True, kernel.FULL
+        queue, record, outcome = _arithmetic.queue(len(self.bodies)), self._record(2 * CHUNK), kernel.FULL
         while outcome == kernel.FULL:
-            outcome, waiting = _arithmetic.run(self.state, law, _arithmetic.queue(waiting), record, start, opening)
-            opening = False
+            outcome, reached = _arithmetic.run(self.state, law, queue, record, start)
             self._keep(record)
             if self.found > self.limit or self.steps > STEPS_PER_EVENT * self.limit:
                 raise TooExpensive(
                     f"More than {self.limit} events happen in the scene; shorten duration_s or lower time_scale.", "duration_s"
                 )
             if outcome == kernel.FULL:
-                self.progress(min(waiting[0][0] / self.end, 1.0) if waiting else 1.0)
+                queue = _arithmetic.roomy(queue)
+                self.progress(min(reached / self.end, 1.0))
         return outcome
 
     def _record(self, segments: int) -> kernel.Record:
         return kernel.Record(
             _arithmetic.table(CHUNK, kernel.EVENT_WIDTH),
             _arithmetic.table(segments, kernel.SEGMENT_WIDTH),
-            _arithmetic.integers([0, 0, 0]),
+            _arithmetic.integers([0, 0, 0, 0]),
         )
 
     def _keep(self, record: kernel.Record) -> None:
         """Copy what a call recorded, and empty the record."""
-        events, segments, steps = (int(count) for count in record.used)
+        events, segments, steps = (int(count) for count in record.used[:3])
         if events:
             self._events.append(np.array(record.events[:events], dtype=np.float64))
         if segments:
@@ -468,6 +475,7 @@ def _law(values: dict[str, float], end: float, grid: _Grid) -> kernel.Law:
         end=end,
         size=grid.size,
         split=grid.split,
+        free=x == y == z == damping == 0.0,
     )
 
 
@@ -532,8 +540,8 @@ def _state(scene: Scene, grid: _Grid, arithmetic: Arithmetic) -> kernel.State:
     """The bodies at the start, not yet under any law."""
     bodies, bounds = scene.bodies, scene.physics.bounds or _OPEN
     n, floats, integers = len(bodies), arithmetic.floats, arithmetic.integers
-    low = [[-math.inf if side is None else side + body.radius for side in bounds.minimum] for body in bodies]
-    high = [[math.inf if side is None else side - body.radius for side in bounds.maximum] for body in bodies]
+    low = [[-math.inf if side is None or body.sensor else side + body.radius for side in bounds.minimum] for body in bodies]
+    high = [[math.inf if side is None or body.sensor else side - body.radius for side in bounds.maximum] for body in bodies]
     places = [grid.place(body.position) for body in bodies]
     celled = [not body.sensor and 4.0 * body.radius <= grid.size for body in bodies]
     state = kernel.State(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import numba
@@ -14,8 +15,8 @@ from app.engine.physics.solvers import ballistic_kernel as kernel
 for _function in (
     kernel.phi1, kernel.phi2, kernel.later, kernel.later_velocity, kernel.damped, kernel.fall, kernel.newton, kernel.damped_fall,
     kernel.reach, kernel.advance, kernel.release, kernel.rest, kernel.write_segment, kernel.write_event, kernel.push,
-    kernel.predict_bounds, kernel.touch, kernel.hurry, kernel.relative, kernel.closeness, kernel.creep,
-    kernel.predict_pair, kernel.predict_cells, kernel.predict, kernel.predict_touches, kernel.predict_all, kernel.enter, kernel.leave,
+    kernel.predict_bounds, kernel.predict_straight, kernel.predict_straight_touches, kernel.touch, kernel.hurry, kernel.relative, kernel.closeness, kernel.creep,
+    kernel.predict_pair, kernel.predict_cells, kernel.predict, kernel.predict_touches, kernel.open_queue, kernel.enter, kernel.leave,
     kernel.cross, kernel.crowded, kernel.strike_bound, kernel.give, kernel.strike_pair, kernel.meet, kernel.collapse,
 ):  # fmt: skip
     register_jitable(error_model="numpy")(_function)
@@ -48,12 +49,87 @@ def _lent(group: Any) -> Any:
     return implementation
 
 
+@overload(kernel.waiting)
+def _waiting(heap: Any) -> Any:
+    """The compiled queue is a table from row 1 on; its row 0 counts them."""
+    del heap
+
+    def implementation(heap: Any) -> int:
+        return int(heap[0, 0])
+
+    return implementation
+
+
+@overload(kernel.tight)
+def _tight(heap: Any, bodies: Any) -> Any:
+    """An event leaves two bodies, each with one next bound and a touch with every other at most."""
+    del heap, bodies
+
+    def implementation(heap: Any, bodies: Any) -> bool:
+        return int(heap[0, 0]) + 2 * bodies + 3 > len(heap)
+
+    return implementation
+
+
+@overload(heapq.heappush, jit_options={"error_model": "numpy"})
+def _push(heap: Any, item: Any) -> Any:
+    """As on a list, up to the order of what has the same time and key: of those all but one are out of date."""
+    del item
+    if not isinstance(heap, types.Array):
+        return None
+
+    def implementation(heap: Any, item: Any) -> None:
+        t, key = item[0], float(item[1])
+        place = int(heap[0, 0]) + 1
+        heap[0, 0] = place
+        while place > 1:
+            above = place >> 1
+            if heap[above, 0] < t or (heap[above, 0] == t and heap[above, 1] <= key):
+                break
+            heap[place, 0], heap[place, 1], heap[place, 2], heap[place, 3] = heap[above, 0], heap[above, 1], heap[above, 2], heap[above, 3]
+            place = above
+        heap[place, 0], heap[place, 1], heap[place, 2], heap[place, 3] = t, key, item[2], item[3]
+
+    return implementation
+
+
+@overload(heapq.heappop, jit_options={"error_model": "numpy"})
+def _pop(heap: Any) -> Any:
+    """The row with the least time and key."""
+    if not isinstance(heap, types.Array):
+        return None
+
+    def implementation(heap: Any) -> tuple[float, int, int, int]:
+        found = heap[1, 0], int(heap[1, 1]), int(heap[1, 2]), int(heap[1, 3])
+        last = int(heap[0, 0])
+        heap[0, 0] = last - 1
+        t, key, place, below = heap[last, 0], heap[last, 1], 1, 2
+        while below < last:
+            other = below + 1
+            if other < last and (heap[other, 0] < heap[below, 0] or (heap[other, 0] == heap[below, 0] and heap[other, 1] < heap[below, 1])):
+                below = other
+            if t < heap[below, 0] or (t == heap[below, 0] and key <= heap[below, 1]):
+                break
+            heap[place, 0], heap[place, 1], heap[place, 2], heap[place, 3] = heap[below, 0], heap[below, 1], heap[below, 2], heap[below, 3]
+            place, below = below, 2 * below
+        heap[place, 0], heap[place, 1], heap[place, 2], heap[place, 3] = t, key, heap[last, 2], heap[last, 3]
+        return found
+
+    return implementation
+
+
 run = numba.njit(cache=True, error_model="numpy")(kernel.run)
 
 
-def queue(rows: list[Any]) -> Any:
-    """Rows of (time, key, counter, counter) as an array of float64, which holds whole numbers up to 2^53."""
-    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+def queue(bodies: int) -> kernel.Queue:
+    """An empty queue; its numbers are float64, which holds whole numbers up to 2^53."""
+    return kernel.Queue(np.zeros((16 * bodies + 64, 4)))
+
+
+def roomy(full: kernel.Queue) -> kernel.Queue:
+    """The queue with room for what follows, as it is if it has."""
+    rows = full.rows
+    return full if 2 * rows[0, 0] < len(rows) else kernel.Queue(np.concatenate([rows, np.zeros_like(rows)]))
 
 
 def floats(rows: list[Any]) -> Any:

@@ -73,7 +73,10 @@ class State(NamedTuple):
 
 
 class Law(NamedTuple):
-    """What acts on the bodies until `end` (s): gravity (m/s^2), damping (1/s), restitution of the bounds, size (m) and number of cells."""
+    """What acts on the bodies until `end` (s): gravity (m/s^2), damping (1/s), restitution of the bounds, size (m) and number of cells.
+
+    `free` where neither gravity nor damping acts.
+    """
 
     gravity: tuple[float, float, float]
     damping: float
@@ -81,14 +84,24 @@ class Law(NamedTuple):
     end: float
     size: float
     split: tuple[int, int, int]
+    free: bool
 
 
 class Record(NamedTuple):
-    """Tables that the loop fills: a row for each event and for each new segment of motion; `used` counts [events, segments, steps]."""
+    """Tables that the loop fills: a row for each event and for each new segment of motion.
+
+    `used` counts [events, segments, steps, bodies whose next bounds and then touches are queued].
+    """
 
     events: Table
     segments: Table
     used: Column
+
+
+class Queue(NamedTuple):
+    """What is to happen, as a heap of (time, key, counter, counter)."""
+
+    rows: Table
 
 
 def phi1(z: float) -> float:
@@ -238,10 +251,13 @@ def push(s: State, law: Law, heap: Any, t: float, rank: int, i: int, j: int, oth
 
 
 def predict_bounds(s: State, law: Law, heap: Any, i: int, now: float) -> None:
-    """Queue the next bound that body i meets, and the next time it leaves its cell."""
+    """Queue the next bound that body i meets, or that it leaves its cell, whichever comes first."""
+    if law.free:
+        predict_straight(s, law, heap, i, now)
+        return
     p, v, a = s.position[i], s.velocity[i], s.acceleration[i]
     low, high, k, dt = s.low[i], s.high[i], law.damping, now - s.clock[i]
-    celled, solid = s.cell[i] >= 0, s.solid[i] != 0
+    celled = s.cell[i] >= 0
     bound, bound_side, cross, cross_side = math.inf, 0, math.inf, 0
     for q in range(3):
         u, g = v[q], a[q]
@@ -253,7 +269,7 @@ def predict_bounds(s: State, law: Law, heap: Any, i: int, now: float) -> None:
             u = later_velocity(u, g, k, dt)
         split = celled and law.split[q] > 1
         if u < 0.0 or g < 0.0:
-            if solid and low[q] > -math.inf:
+            if low[q] > -math.inf:
                 t = reach(x - low[q], u, -g, k)
                 if t < bound:
                     bound, bound_side = t, 2 * q
@@ -262,7 +278,7 @@ def predict_bounds(s: State, law: Law, heap: Any, i: int, now: float) -> None:
                 if t < cross:
                     cross, cross_side = t, 2 * q
         if u > 0.0 or g > 0.0:
-            if solid and high[q] < math.inf:
+            if high[q] < math.inf:
                 t = reach(high[q] - x, -u, g, k)
                 if t < bound:
                     bound, bound_side = t, 2 * q + 1
@@ -270,11 +286,46 @@ def predict_bounds(s: State, law: Law, heap: Any, i: int, now: float) -> None:
                 t = reach((s.home[i][q] + 1.25) * law.size - x, -u, g, k)
                 if t < cross:
                     cross, cross_side = t, 2 * q + 1
-    if bound < math.inf:
-        push(s, law, heap, now + bound, BOUND, i, bound_side, 0)
     if cross < bound:
         push(s, law, heap, now + cross, CROSSING, i, cross_side, 0)
+    elif bound < math.inf:
+        push(s, law, heap, now + bound, BOUND, i, bound_side, 0)
     s.far[i] = now + bound
+
+
+def predict_straight(s: State, law: Law, heap: Any, i: int, now: float) -> None:
+    """`predict_bounds` under a free law."""
+    p, v, low, high, home = s.position[i], s.velocity[i], s.low[i], s.high[i], s.home[i]
+    dt, size, split, celled = now - s.clock[i], law.size, law.split, s.cell[i] >= 0
+    bound, bound_side, cross, cross_side = math.inf, 0, math.inf, 0
+    for q in range(3):
+        u = v[q]
+        if u < 0.0:
+            x = p[q] + u * dt
+            t = (low[q] - x) / u
+            if t < bound:
+                bound, bound_side = t, 2 * q
+            if celled and split[q] > 1:
+                t = ((home[q] - 0.25) * size - x) / u
+                if t < cross:
+                    cross, cross_side = t, 2 * q
+        elif u > 0.0:
+            x = p[q] + u * dt
+            t = (high[q] - x) / u
+            if t < bound:
+                bound, bound_side = t, 2 * q + 1
+            if celled and split[q] > 1:
+                t = ((home[q] + 1.25) * size - x) / u
+                if t < cross:
+                    cross, cross_side = t, 2 * q + 1
+    far = now + max(bound, 0.0)
+    s.far[i] = far
+    if cross < bound:
+        t = now + max(cross, 0.0)
+        if t <= law.end:
+            heapq.heappush(heap, (t, ((CROSSING << 24) + i << 24) + cross_side, s.count[i], 0))
+    elif far <= law.end:
+        heapq.heappush(heap, (far, ((BOUND << 24) + i << 24) + bound_side, s.count[i], 0))
 
 
 def touch(s: State, law: Law, i: int, j: int, now: float) -> float:
@@ -391,12 +442,49 @@ def predict_pair(s: State, law: Law, heap: Any, i: int, j: int, now: float) -> N
 
 def predict_cells(s: State, law: Law, heap: Any, i: int, now: float, cells: Any) -> None:
     """Queue the touches of body i with the bodies in some cells."""
+    if law.free:
+        predict_straight_touches(s, law, heap, i, now, cells)
+        return
     for cell in cells:
         if cell >= 0:
             j = s.head[cell]
             while j >= 0:
                 predict_pair(s, law, heap, i, j, now)
                 j = s.following[j]
+
+
+def predict_straight_touches(s: State, law: Law, heap: Any, i: int, now: float, cells: Any) -> None:
+    """`predict_cells` under a free law: what `touch` finds, in one piece, up to the next bound of either body."""
+    position, velocity, clock, radius, following = s.position, s.velocity, s.clock, s.radius, s.following
+    p, v, dt, r = position[i], velocity[i], now - clock[i], radius[i]
+    vx, vy, vz = v[0], v[1], v[2]
+    x, y, z = p[0] + vx * dt, p[1] + vy * dt, p[2] + vz * dt
+    last = min(s.far[i], law.end)
+    for cell in cells:
+        j = s.head[cell] if cell >= 0 else -1
+        while j >= 0:
+            p, v, dt = position[j], velocity[j], now - clock[j]
+            ux, uy, uz = v[0], v[1], v[2]
+            dx, dy, dz = p[0] + ux * dt - x, p[1] + uy * dt - y, p[2] + uz * dt - z
+            ux, uy, uz = ux - vx, uy - vy, uz - vz
+            b = dx * ux + dy * uy + dz * uz
+            if b < 0.0:
+                sigma = r + radius[j]
+                c = dx * dx + dy * dy + dz * dz - sigma * sigma
+                square = b * b - (ux * ux + uy * uy + uz * uz) * c
+                if c <= 0.0:
+                    t = now if -b > STILL * sigma * (hurry(velocity[i]) + hurry(v)) else math.inf
+                elif square > 0.0:
+                    t = now + c / (math.sqrt(square) - b)
+                else:
+                    t = math.inf
+                if t <= last and t <= s.far[j]:
+                    rank = BALL if s.moves[j] else STATIC
+                    if i < j:
+                        heapq.heappush(heap, (t, ((rank << 24) + i << 24) + j, s.count[i], s.count[j]))
+                    else:
+                        heapq.heappush(heap, (t, ((rank << 24) + j << 24) + i, s.count[j], s.count[i]))
+            j = following[j]
 
 
 def predict(s: State, law: Law, heap: Any, i: int, now: float) -> None:
@@ -417,13 +505,19 @@ def predict_touches(s: State, law: Law, heap: Any, i: int, now: float) -> None:
             predict_pair(s, law, heap, i, j, now)
 
 
-def predict_all(s: State, law: Law, heap: Any, now: float) -> None:
-    """Queue everything, at the start or after the law changed."""
-    for i in range(len(s.clock)):
-        predict_bounds(s, law, heap, i, now)
-    for i in range(len(s.clock)):
-        if s.moves[i] and s.solid[i]:
+def open_queue(s: State, law: Law, heap: Any, record: Record, now: float) -> bool:
+    """Queue everything, at the start or after the law changed; whether there was room for all of it."""
+    bodies = len(s.clock)
+    while record.used[3] < 2 * bodies:
+        if tight(heap, bodies):
+            return False
+        i = record.used[3] % bodies
+        if record.used[3] < bodies:
+            predict_bounds(s, law, heap, i, now)
+        elif s.moves[i] and s.solid[i]:
             predict_touches(s, law, heap, i, now)
+        record.used[3] += 1
+    return True
 
 
 def enter(s: State, i: int, cell: int) -> None:
@@ -590,27 +684,32 @@ def lent(group: Any) -> Any:
     return group
 
 
-def run(s: State, law: Law, queue: Table, record: Record, start: float, opening: bool) -> tuple[int, list[tuple[float, int, int, int]]]:
+def waiting(heap: Any) -> int:
+    """How many events are queued."""
+    return len(heap)
+
+
+def tight(heap: Any, bodies: int) -> bool:
+    """Whether the queue may lack room for what follows one event; a list has room."""
+    del heap, bodies
+    return False
+
+
+def run(s: State, law: Law, queue: Queue, record: Record, start: float) -> tuple[int, float]:
     """Handle queued events until the law's end (DONE), a full table or enough steps for one call (FULL), or a collapse (COLLAPSED).
 
-    The first call for a law is `opening`: it queues what can happen from its `start` (s) on. Returned beside the outcome is the queue for
-    the next call, rows of (time, key, counter, counter); a list made in here is a dozen times as fast, compiled, as one that is handed in.
+    A law's first calls queue what can happen from its `start` (s) on. Returned beside the outcome is the time reached (s).
     """
-    s, record = lent(s), lent(record)
-    heap = [(math.inf, 0, 0, 0)]
-    heap.pop()
-    for row in queue:
-        heap.append((row[0], int(row[1]), int(row[2]), int(row[3])))
-    if opening:
-        predict_all(s, law, heap, start)
+    s, record, heap = lent(s), lent(record), lent(queue).rows
+    count, bodies, t = s.count, len(s.clock), start
+    if not open_queue(s, law, heap, record, start):
+        return FULL, start
     mask = (1 << 24) - 1
     room, segments, silent = len(record.events) - EVENT_ROOM, len(record.segments) - SEGMENT_ROOM, 0
-    while len(heap) > 0:
-        if record.used[0] >= room or record.used[1] >= segments or silent >= SILENT_CHUNK:
-            return FULL, heap
+    while waiting(heap) > 0:
         t, key, first, second = heapq.heappop(heap)
         rank, i, j = key >> 48, key >> 24 & mask, key & mask
-        if s.count[i] != first or (rank in (STATIC, BALL) and s.count[j] != second):
+        if count[i] != first or ((rank == STATIC or rank == BALL) and count[j] != second):  # noqa: PLR1714  half the time
             continue
         record.used[2] += 1
         silent += 1
@@ -625,5 +724,7 @@ def run(s: State, law: Law, queue: Table, record: Record, start: float, opening:
             settling = meet(s, law, heap, record, i, j, t)
         if settling:
             collapse(s, law, record, i, t)
-            return COLLAPSED, heap
-    return DONE, heap
+            return COLLAPSED, t
+        if record.used[0] >= room or record.used[1] >= segments or silent >= SILENT_CHUNK or tight(heap, bodies):
+            return FULL, t
+    return DONE, t
