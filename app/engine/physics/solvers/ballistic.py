@@ -288,10 +288,10 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
 
 
 class Arithmetic(NamedTuple):
-    """A way to run the event loop: the loop, an empty queue for so many bodies, a full one with more room, floats and whole numbers."""
+    """A way to run the event loop: the loop, a queue of events for so many bodies, a full one with more room, its numbers."""
 
     run: Callable[..., tuple[int, float]]
-    queue: Callable[[int], kernel.Queue]
+    queue: Callable[[list[tuple[float, int, int, int]], int], kernel.Queue]
     roomy: Callable[[kernel.Queue], kernel.Queue]
     floats: Callable[[list[Any]], Any]
     integers: Callable[[list[Any]], Any]
@@ -302,8 +302,8 @@ def _plain_table(rows: int, width: int) -> list[list[float]]:
     return [[0.0] * width for _ in range(rows)]
 
 
-def _plain_queue(_bodies: int) -> kernel.Queue:
-    return kernel.Queue([])
+def _plain_queue(events: list[tuple[float, int, int, int]], _bodies: int) -> kernel.Queue:
+    return kernel.Queue(events)
 
 
 def _same(queue: kernel.Queue) -> kernel.Queue:
@@ -365,6 +365,7 @@ class _Run:
         """Put a law in force: begin and end contacts, and record the motion from here."""
         s, rows = self.state, self._record(len(self.bodies) + 1)
         for i, body in enumerate(self.scene.bodies):
+            s.far[i] = math.inf
             s.restitution[i] = law.restitution if body.restitution is None else body.restitution
             for axis in range(3):
                 s.contact[i][axis] = _contact(s, law, i, axis)
@@ -386,9 +387,10 @@ class _Run:
         """Play one law to its end, a chunk at a time."""
         if not self.bodies:
             return kernel.DONE  # tables without a row have no width, which the compiled loop must know
-        queue, record, outcome = _arithmetic.queue(len(self.bodies)), self._record(2 * CHUNK), kernel.FULL
+        opening = [(start, ((kernel.OPENING << 24) + i) << 24, int(self.state.count[i]), 0) for i in self.bodies if self.state.moves[i]]
+        queue, record, outcome = _arithmetic.queue(opening, len(self.bodies)), self._record(2 * CHUNK), kernel.FULL
         while outcome == kernel.FULL:
-            outcome, reached = _arithmetic.run(self.state, law, queue, record, start)
+            outcome, reached = _arithmetic.run(self.state, law, queue, record)
             self._keep(record)
             if self.found > self.limit or self.steps > STEPS_PER_EVENT * self.limit:
                 raise TooExpensive(
@@ -403,12 +405,12 @@ class _Run:
         return kernel.Record(
             _arithmetic.table(CHUNK, kernel.EVENT_WIDTH),
             _arithmetic.table(segments, kernel.SEGMENT_WIDTH),
-            _arithmetic.integers([0, 0, 0, 0]),
+            _arithmetic.integers([0, 0, 0]),
         )
 
     def _keep(self, record: kernel.Record) -> None:
         """Copy what a call recorded, and empty the record."""
-        events, segments, steps = (int(count) for count in record.used[:3])
+        events, segments, steps = (int(count) for count in record.used)
         if events:
             self._events.append(np.array(record.events[:events], dtype=np.float64))
         if segments:

@@ -14,12 +14,25 @@ from app.engine.physics.solvers import ballistic_kernel as kernel
 
 for _function in (
     kernel.phi1, kernel.phi2, kernel.later, kernel.later_velocity, kernel.damped, kernel.fall, kernel.newton, kernel.damped_fall,
-    kernel.reach, kernel.advance, kernel.release, kernel.rest, kernel.write_segment, kernel.write_event, kernel.push,
-    kernel.predict_bounds, kernel.predict_straight, kernel.predict_straight_touches, kernel.touch, kernel.hurry, kernel.relative, kernel.closeness, kernel.creep,
-    kernel.predict_pair, kernel.predict_cells, kernel.predict, kernel.predict_touches, kernel.open_queue, kernel.enter, kernel.leave,
-    kernel.cross, kernel.crowded, kernel.strike_bound, kernel.give, kernel.strike_pair, kernel.meet, kernel.collapse,
+    kernel.reach, kernel.advance, kernel.release, kernel.rest, kernel.write_event, kernel.push, kernel.predict_bounds, kernel.touch,
+    kernel.hurry, kernel.relative, kernel.closeness, kernel.creep, kernel.predict_pair, kernel.predict_cells, kernel.give,
+    kernel.strike_pair, kernel.collapse,
 ):  # fmt: skip
     register_jitable(error_model="numpy")(_function)
+
+for _function in (
+    kernel.write_segment,
+    kernel.predict_straight,
+    kernel.predict_straight_touches,
+    kernel.predict,
+    kernel.enter,
+    kernel.leave,
+    kernel.cross,
+    kernel.crowded,
+    kernel.strike_bound,
+    kernel.strike_straight,
+):  # fmt: skip  called from one place in a free flight; a call would copy the whole state
+    register_jitable(error_model="numpy", forceinline=True)(_function)
 
 
 @intrinsic
@@ -121,9 +134,12 @@ def _pop(heap: Any) -> Any:
 run = numba.njit(cache=True, error_model="numpy")(kernel.run)
 
 
-def queue(bodies: int) -> kernel.Queue:
-    """An empty queue; its numbers are float64, which holds whole numbers up to 2^53."""
-    return kernel.Queue(np.zeros((16 * bodies + 64, 4)))
+def queue(events: list[tuple[float, int, int, int]], bodies: int) -> kernel.Queue:
+    """A queue of events in order, with room for more; its numbers are float64, which holds whole numbers up to 2^53."""
+    rows = np.zeros((16 * bodies + 64, 4))
+    rows[0, 0] = len(events)
+    rows[1 : 1 + len(events)] = np.array(events).reshape(-1, 4)
+    return kernel.Queue(rows)
 
 
 def roomy(full: kernel.Queue) -> kernel.Queue:

@@ -18,7 +18,7 @@ Column = Any
 Table = Any
 """A list of lists or an array of one row for each body."""
 
-BOUND, STATIC, BALL, CROSSING = 0, 1, 2, 3
+OPENING, BOUND, STATIC, BALL, CROSSING = 0, 1, 2, 3, 4
 DONE, FULL, COLLAPSED = 0, 1, 2
 COLLISION, CONTACT, COLLAPSE = 0, 1, 2
 
@@ -88,10 +88,7 @@ class Law(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Tables that the loop fills: a row for each event and for each new segment of motion.
-
-    `used` counts [events, segments, steps, bodies whose next bounds and then touches are queued].
-    """
+    """Tables that the loop fills: a row for each event and for each new segment of motion; `used` counts [events, segments, steps]."""
 
     events: Table
     segments: Table
@@ -200,6 +197,9 @@ def advance(s: State, law: Law, i: int, t: float) -> None:
     if dt == 0.0:
         return
     p, v, a = s.position[i], s.velocity[i], s.acceleration[i]
+    if law.free:
+        p[0], p[1], p[2] = p[0] + v[0] * dt, p[1] + v[1] * dt, p[2] + v[2] * dt
+        return
     for q in range(3):
         p[q] = later(p[q], v[q], a[q], law.damping, dt)
         v[q] = later_velocity(v[q], a[q], law.damping, dt)
@@ -227,10 +227,9 @@ def write_segment(s: State, law: Law, record: Record, i: int) -> None:
     record.used[1] += 1
     p, v, a = s.position[i], s.velocity[i], s.acceleration[i]
     row[0], row[1], row[11] = float(i), s.clock[i], law.damping
-    for q in range(3):
-        row[2 + q] = p[q]
-        row[5 + q] = v[q]
-        row[8 + q] = a[q]
+    row[2], row[3], row[4] = p[0], p[1], p[2]
+    row[5], row[6], row[7] = v[0], v[1], v[2]
+    row[8], row[9], row[10] = a[0], a[1], a[2]
 
 
 def write_event(
@@ -252,9 +251,6 @@ def push(s: State, law: Law, heap: Any, t: float, rank: int, i: int, j: int, oth
 
 def predict_bounds(s: State, law: Law, heap: Any, i: int, now: float) -> None:
     """Queue the next bound that body i meets, or that it leaves its cell, whichever comes first."""
-    if law.free:
-        predict_straight(s, law, heap, i, now)
-        return
     p, v, a = s.position[i], s.velocity[i], s.acceleration[i]
     low, high, k, dt = s.low[i], s.high[i], law.damping, now - s.clock[i]
     celled = s.cell[i] >= 0
@@ -442,9 +438,6 @@ def predict_pair(s: State, law: Law, heap: Any, i: int, j: int, now: float) -> N
 
 def predict_cells(s: State, law: Law, heap: Any, i: int, now: float, cells: Any) -> None:
     """Queue the touches of body i with the bodies in some cells."""
-    if law.free:
-        predict_straight_touches(s, law, heap, i, now, cells)
-        return
     for cell in cells:
         if cell >= 0:
             j = s.head[cell]
@@ -487,37 +480,23 @@ def predict_straight_touches(s: State, law: Law, heap: Any, i: int, now: float, 
             j = following[j]
 
 
-def predict(s: State, law: Law, heap: Any, i: int, now: float) -> None:
-    """Queue everything that can happen to body i next."""
-    predict_bounds(s, law, heap, i, now)
-    if s.solid[i]:
-        predict_touches(s, law, heap, i, now)
-
-
-def predict_touches(s: State, law: Law, heap: Any, i: int, now: float) -> None:
-    """Queue the touches of body i with every body that it can meet before it leaves its cell."""
+def predict(s: State, law: Law, heap: Any, i: int, now: float, fresh: int) -> None:
+    """Queue everything that can happen to body i next; `fresh` is the row of the cells that came into sight, -1 where all are new to it."""
+    if law.free:
+        predict_straight(s, law, heap, i, now)
+    else:
+        predict_bounds(s, law, heap, i, now)
     if s.cell[i] >= 0:
-        predict_cells(s, law, heap, i, now, s.neighbours[s.cell[i]])
+        cells = s.fresh[fresh] if fresh >= 0 else s.neighbours[s.cell[i]]
+        if law.free:
+            predict_straight_touches(s, law, heap, i, now, cells)
+        else:
+            predict_cells(s, law, heap, i, now, cells)
         for j in s.large:
             predict_pair(s, law, heap, i, j, now)
-    else:
+    elif s.solid[i]:
         for j in range(len(s.clock)):
             predict_pair(s, law, heap, i, j, now)
-
-
-def open_queue(s: State, law: Law, heap: Any, record: Record, now: float) -> bool:
-    """Queue everything, at the start or after the law changed; whether there was room for all of it."""
-    bodies = len(s.clock)
-    while record.used[3] < 2 * bodies:
-        if tight(heap, bodies):
-            return False
-        i = record.used[3] % bodies
-        if record.used[3] < bodies:
-            predict_bounds(s, law, heap, i, now)
-        elif s.moves[i] and s.solid[i]:
-            predict_touches(s, law, heap, i, now)
-        record.used[3] += 1
-    return True
 
 
 def enter(s: State, i: int, cell: int) -> None:
@@ -540,17 +519,16 @@ def leave(s: State, i: int) -> None:
         s.previous[s.following[i]] = s.previous[i]
 
 
-def cross(s: State, law: Law, heap: Any, i: int, side: int, t: float) -> None:
-    """Move body i to the next cell. A cell is left only a quarter beyond its border, so that no rounding sends a body back and forth."""
-    old = s.cell[i]
+def cross(s: State, i: int, side: int) -> int:
+    """Move body i to the next cell; the row of the cells that come into sight.
+
+    A cell is left only a quarter beyond its border, so that no rounding sends a body back and forth.
+    """
+    old: int = s.cell[i]
     s.home[i][side // 2] += 1.0 if side % 2 else -1.0
     leave(s, i)
     enter(s, i, s.beyond[old][side])
-    predict_bounds(s, law, heap, i, t)
-    if s.solid[i]:
-        predict_cells(s, law, heap, i, t, s.fresh[6 * old + side])
-        for j in s.large:
-            predict_pair(s, law, heap, i, j, t)
+    return 6 * old + side
 
 
 def crowded(s: State, i: int, t: float) -> bool:
@@ -597,7 +575,6 @@ def strike_bound(s: State, law: Law, record: Record, i: int, side: int, t: float
         s.external[axis] += sign * m * e * u
         rest(s, i, axis, sign)
         write_event(record, t + wait, CONTACT, i, -1, 0.0, 0.5 * m * e * u * e * u, 0.0, x, y, z)
-    write_segment(s, law, record, i)
 
 
 def give(s: State, law: Law, i: int, impulse: float, nx: float, ny: float, nz: float) -> float:
@@ -649,28 +626,51 @@ def strike_pair(s: State, law: Law, record: Record, i: int, j: int, t: float) ->
     p, r = s.position[i], s.radius[i]
     x, y, z = p[0] + r * nx, p[1] + r * ny, p[2] + r * nz
     write_event(record, t, COLLISION, i, j, impulse, 0.5 * (1.0 - e * e) * u * u / w, u, x, y, z)
-    for body in (i, j):
-        if s.moves[body]:
-            s.count[body] += 1
-            write_segment(s, law, record, body)
+    s.count[i] += s.moves[i]
+    s.count[j] += s.moves[j]
     return True
 
 
-def meet(s: State, law: Law, heap: Any, record: Record, i: int, j: int, t: float) -> bool:
-    """Handle a predicted touch and queue what follows; True when the bodies are settling on each other."""
-    if strike_pair(s, law, record, i, j, t):
-        if s.moves[i]:
-            predict(s, law, heap, i, t)
-        if s.moves[j]:
-            predict(s, law, heap, j, t)
-    else:
-        predict_pair(s, law, heap, i, j, t)
-    settling = False
-    if s.moves[i]:
-        settling = crowded(s, i, t)
-    if s.moves[j]:
-        settling = crowded(s, j, t) or settling
-    return settling
+def strike_straight(s: State, record: Record, i: int, j: int, t: float) -> bool:
+    """`strike_pair` under a free law."""
+    pi, vi, ti, wi = s.position[i], s.velocity[i], t - s.clock[i], s.inverse_mass[i]
+    pj, vj, tj, wj = s.position[j], s.velocity[j], t - s.clock[j], s.inverse_mass[j]
+    xi, yi, zi = pi[0] + vi[0] * ti, pi[1] + vi[1] * ti, pi[2] + vi[2] * ti
+    xj, yj, zj = pj[0] + vj[0] * tj, pj[1] + vj[1] * tj, pj[2] + vj[2] * tj
+    dx, dy, dz = xj - xi, yj - yi, zj - zi
+    distance = math.sqrt(dx * dx + dy * dy + dz * dz)
+    if distance == 0.0:
+        return False
+    nx, ny, nz = dx / distance, dy / distance, dz / distance
+    u = -((vj[0] - vi[0]) * nx + (vj[1] - vi[1]) * ny + (vj[2] - vi[2]) * nz)
+    r = s.radius[i]
+    gap = distance - r - s.radius[j]
+    if u <= 0.0 or (gap > 0.0 and gap > 1e6 * closeness(s, i, j) + u * t * STILL):
+        return False
+    along = nx * nx + ny * ny + nz * nz
+    w = wi * along + wj * along
+    if w <= 0.0:
+        return False
+    e = math.sqrt(s.restitution[i] * s.restitution[j])
+    impulse = (1.0 + e) * u / w
+    s.clock[i] = s.clock[j] = t
+    s.count[i] += s.moves[i]
+    s.count[j] += s.moves[j]
+    if wi > 0.0:
+        pi[0], pi[1], pi[2] = xi, yi, zi
+        push = impulse * wi
+        vi[0], vi[1], vi[2] = vi[0] - push * nx, vi[1] - push * ny, vi[2] - push * nz
+    if wj > 0.0:
+        pj[0], pj[1], pj[2] = xj, yj, zj
+        push = impulse * wj
+        vj[0], vj[1], vj[2] = vj[0] + push * nx, vj[1] + push * ny, vj[2] + push * nz
+    if wi == 0.0 or wj == 0.0:
+        sign = 1.0 if wi == 0.0 else -1.0
+        s.external[0] += sign * impulse * nx
+        s.external[1] += sign * impulse * ny
+        s.external[2] += sign * impulse * nz
+    write_event(record, t, COLLISION, i, j, impulse, 0.5 * (1.0 - e * e) * u * u / w, u, xi + r * nx, yi + r * ny, zi + r * nz)
+    return True
 
 
 def collapse(s: State, law: Law, record: Record, i: int, t: float) -> None:
@@ -690,38 +690,47 @@ def waiting(heap: Any) -> int:
 
 
 def tight(heap: Any, bodies: int) -> bool:
-    """Whether the queue may lack room for what follows one event; a list has room."""
+    """Whether the queue may lack room for what follows an event; a list has room."""
     del heap, bodies
     return False
 
 
-def run(s: State, law: Law, queue: Queue, record: Record, start: float) -> tuple[int, float]:
+def run(s: State, law: Law, queue: Queue, record: Record) -> tuple[int, float]:
     """Handle queued events until the law's end (DONE), a full table or enough steps for one call (FULL), or a collapse (COLLAPSED).
 
-    A law's first calls queue what can happen from its `start` (s) on. Returned beside the outcome is the time reached (s).
+    An event OPENING queues what can happen to a body from the start of a law on. Returned beside the outcome is the time reached (s).
     """
     s, record, heap = lent(s), lent(record), lent(queue).rows
-    count, bodies, t = s.count, len(s.clock), start
-    if not open_queue(s, law, heap, record, start):
-        return FULL, start
-    mask = (1 << 24) - 1
+    count, bodies, t, mask = s.count, len(s.clock), 0.0, (1 << 24) - 1
     room, segments, silent = len(record.events) - EVENT_ROOM, len(record.segments) - SEGMENT_ROOM, 0
     while waiting(heap) > 0:
         t, key, first, second = heapq.heappop(heap)
         rank, i, j = key >> 48, key >> 24 & mask, key & mask
-        if count[i] != first or ((rank == STATIC or rank == BALL) and count[j] != second):  # noqa: PLR1714  half the time
+        if count[i] != first or ((rank == STATIC or rank == BALL) and count[j] != second):  # noqa: PLR1714  a set takes twice as long
             continue
-        record.used[2] += 1
-        silent += 1
-        settling = False
-        if rank == BOUND:
+        struck, other, fresh = rank == BOUND, -1, -1
+        if rank == CROSSING:
+            fresh = cross(s, i, j)
+        elif rank == BOUND:
             strike_bound(s, law, record, i, j, t)
-            predict(s, law, heap, i, t)
-            settling = crowded(s, i, t)
-        elif rank == CROSSING:
-            cross(s, law, heap, i, j, t)
-        else:
-            settling = meet(s, law, heap, record, i, j, t)
+        elif rank != OPENING:
+            other = j
+            struck = strike_straight(s, record, i, j, t) if law.free else strike_pair(s, law, record, i, j, t)
+            if not struck:
+                predict_pair(s, law, heap, i, j, t)
+        settling = False
+        for body in (i, other):
+            if body < 0 or not s.moves[body]:
+                continue
+            if struck:
+                write_segment(s, law, record, body)
+            if struck or other < 0:
+                predict(s, law, heap, body, t, fresh)
+            if struck or other >= 0:
+                settling = crowded(s, body, t) or settling
+        if rank != OPENING:
+            record.used[2] += 1
+            silent += 1
         if settling:
             collapse(s, law, record, i, t)
             return COLLAPSED, t
