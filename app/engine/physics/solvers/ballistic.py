@@ -99,15 +99,21 @@ def _check_overlaps(scene: Scene) -> None:
     places = np.array([scene.bodies[index].position for index in solid])
     radii = np.array([scene.bodies[index].radius for index in solid])
     still = np.array([scene.bodies[index].static for index in solid])
-    for row in range(len(solid) - 1):
-        rest = slice(row + 1, None)
-        gap = np.linalg.norm(places[rest] - places[row], axis=1) - radii[rest] - radii[row]
-        smaller = np.minimum(radii[rest], radii[row])
-        rounding = 1e-15 * (np.abs(places[rest]).sum(axis=1) + np.abs(places[row]).sum())
-        bad = (gap < -TOLERANCE * smaller - rounding) & ~(still[rest] & still[row])
-        if bad.any():
-            first, second = scene.bodies[solid[row]], scene.bodies[solid[row + 1 + int(np.argmax(bad))]]
-            raise EngineError(f"{named(first)} and body {second.name!r} overlap at the start.", f"bodies.{solid[row]}.position")
+    along = places[:, np.argmax(np.ptp(places, axis=0))]
+    order = np.argsort(along - radii)
+    ends = np.searchsorted((along - radii)[order], (along + radii)[order], side="right")
+    counts = np.maximum(ends - np.arange(1, len(order) + 1), 0)
+    skipped = np.repeat(np.arange(1, len(order) + 1) - np.cumsum(counts) + counts, counts)
+    pairs = np.sort(np.stack([np.repeat(order, counts), order[skipped + np.arange(len(skipped))]]), axis=0)
+    one, other = pairs[:, ~still[pairs].all(axis=0)]
+    gap = np.linalg.norm(places[one] - places[other], axis=1) - radii[one] - radii[other]
+    smaller = np.minimum(radii[one], radii[other])
+    rounding = 1e-15 * (np.abs(places[one]).sum(axis=1) + np.abs(places[other]).sum(axis=1))
+    bad = gap < -TOLERANCE * smaller - rounding
+    if bad.any():
+        first, second = min(zip(one[bad].tolist(), other[bad].tolist(), strict=True))
+        message = f"{named(scene.bodies[solid[first]])} and body {scene.bodies[solid[second]].name!r} overlap at the start."
+        raise EngineError(message, f"bodies.{solid[first]}.position")
 
 
 def estimate(scene: Scene) -> int:
@@ -214,19 +220,7 @@ class FreeFlight:
 
     def places(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """The positions of `at`, to the last bit, for all bodies at once: many bodies at a few times cost little more than one."""
-        times = np.asarray(times, dtype=np.float64)[:, None]
-        low = np.broadcast_to(self.first[:-1], (len(times), self._size)).copy()
-        high = np.broadcast_to(self.first[1:], low.shape).copy()
-        while (high - low > 1).any():
-            middle = (low + high) // 2
-            begun = self.segments[middle, 1] <= times
-            low, high = np.where(begun, middle, low), np.where(begun, high, middle)
-        row = self.segments[low]
-        t = (times - row[..., 1])[..., None]
-        x, v, a = row[..., 2:5], row[..., 5:8], row[..., 8:11]
-        path, pull, _ = _phi(row[..., 11:12] * t)
-        found: NDArray[np.float64] = x + (v * path + a * t * pull) * t
-        return found
+        return self._at_once(np.asarray(times, dtype=np.float64))[0]
 
     def acceleration(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Accelerations between collisions (T, N, 3), m/s^2, at simulated times (T,)."""
@@ -237,6 +231,8 @@ class FreeFlight:
         return len(self.first) - 1
 
     def _evaluate(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        if len(times) < self._size:
+            return self._at_once(times)
         shape = (len(times), self._size, 3)
         positions, velocities, accelerations = np.empty(shape), np.empty(shape), np.empty(shape)
         for body in range(self._size):
@@ -249,6 +245,22 @@ class FreeFlight:
             velocities[:, body] = v * decay + a * t * path
             accelerations[:, body] = a - k * velocities[:, body]
         return positions, velocities, accelerations
+
+    def _at_once(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The same for all bodies at once, which takes more memory."""
+        times = times[:, None]
+        low = np.broadcast_to(self.first[:-1], (len(times), self._size)).copy()
+        high = np.broadcast_to(self.first[1:], low.shape).copy()
+        while (high - low > 1).any():
+            middle = (low + high) // 2
+            begun = self.segments[middle, 1] <= times
+            low, high = np.where(begun, middle, low), np.where(begun, high, middle)
+        row = self.segments[low]
+        t, k = (times - row[..., 1])[..., None], row[..., 11:12]
+        x, v, a = row[..., 2:5], row[..., 5:8], row[..., 8:11]
+        path, pull, decay = _phi(k * t)
+        velocities = v * decay + a * t * path
+        return x + (v * path + a * t * pull) * t, velocities, a - k * velocities
 
 
 def _phi(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -511,25 +523,25 @@ class _Grid:
 
     @classmethod
     def _with(cls, size: float, split: tuple[int, int, int]) -> _Grid:
+        cells = np.stack(np.meshgrid(*(np.arange(count) for count in split), indexing="ij"), axis=-1).reshape(-1, 1, 3)
+
+        def around(steps: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+            """The cells at all combinations of steps on the three axes, a row for each cell."""
+            x, y, z = np.moveaxis((cells + np.array(list(itertools.product(*steps)))) % split, -1, 0)
+            found: NDArray[np.int64] = (x * split[1] + y) * split[2] + z
+            return found
+
+        def past(q: int, step: int, others: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
+            return around([(step,) if axis == q else others[axis] for axis in range(3)])
+
         near = [(-1, 0, 1) if count > 1 else (0,) for count in split]
-        cells = list(itertools.product(*(range(count) for count in split)))
-
-        def index(x: int, y: int, z: int) -> int:
-            return (x % split[0] * split[1] + y % split[1]) * split[2] + z % split[2]
-
-        def around(cell: tuple[int, ...], steps: Sequence[tuple[int, ...]]) -> list[int]:
-            return [index(cell[0] + x, cell[1] + y, cell[2] + z) for x, y, z in itertools.product(*steps)]
-
-        beyond: list[list[int]] = []
-        fresh: list[list[int]] = []
-        for cell in cells:
-            sides = [[(side,) if axis == q else (0,) for axis in range(3)] for q in range(3) for side in (-1, 1)]
-            beyond.append([around(cell, steps)[0] for steps in sides])
-            for q, side in itertools.product(range(3), (-1, 1)):
-                steps = [(2 * side,) if axis == q else near[axis] for axis in range(3)]
-                fresh.append(around(cell, steps) if split[q] > 1 else [])
-        width = max(len(row) for row in fresh) or 1
-        return cls(size, split, [around(cell, near) for cell in cells], beyond, [row + [-1] * (width - len(row)) for row in fresh])
+        sides = list(itertools.product(range(3), (-1, 1)))
+        new = {side: past(q, 2 * step, near) for side, (q, step) in enumerate(sides) if split[q] > 1}
+        fresh = np.full((len(cells), 6, max((rows.shape[1] for rows in new.values()), default=1)), -1)
+        for side, rows in new.items():
+            fresh[:, side, : rows.shape[1]] = rows
+        beyond = np.concatenate([past(q, step, [(0,)] * 3) for q, step in sides], axis=1)
+        return cls(size, split, around(near).tolist(), beyond.tolist(), fresh.reshape(6 * len(cells), -1).tolist())
 
     def place(self, position: tuple[float, float, float]) -> tuple[list[float], int]:
         """The numbers of the cell around a position on each axis, and its index on the wrapped grid."""

@@ -20,7 +20,7 @@ for _function in (
 ):  # fmt: skip
     register_jitable(error_model="numpy")(_function)
 
-for _function in (
+for _inlined in (
     kernel.write_segment,
     kernel.predict_straight,
     kernel.predict_straight_touches,
@@ -32,7 +32,7 @@ for _function in (
     kernel.strike_bound,
     kernel.strike_straight,
 ):  # fmt: skip  called from one place in a free flight; a call would copy the whole state
-    register_jitable(error_model="numpy", forceinline=True)(_function)
+    register_jitable(error_model="numpy", forceinline=True)(_inlined)
 
 
 @intrinsic
@@ -79,7 +79,7 @@ def _tight(heap: Any, bodies: Any) -> Any:
     del heap, bodies
 
     def implementation(heap: Any, bodies: Any) -> bool:
-        return int(heap[0, 0]) + 2 * bodies + 3 > len(heap)
+        return bool(heap[0, 0] + 2 * bodies + 3 > len(heap))
 
     return implementation
 

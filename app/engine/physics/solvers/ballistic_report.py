@@ -143,9 +143,10 @@ def bounce_times(scene: Scene, events: NDArray[np.float64]) -> list[dict[str, An
         return []
     found = []
     hits = events[events[:, 1] == kernel.COLLISION]
+    met = set(hits[hits[:, 3] != BOUND, 2:4].ravel().tolist())
     for index, body in enumerate(scene.bodies):
-        mine = hits[(hits[:, 2] == index) | (hits[:, 3] == index)]
-        entry = _bounces(scene, index, mine) if len(mine) and not body.static else None
+        mine = hits[hits[:, 2] == index] if not (body.static or index in met) else hits[:0]
+        entry = _bounces(scene, index, mine) if len(mine) else None
         if entry is not None:
             found.append(entry)
         if len(found) == BOUNCES_SHOWN:
@@ -154,11 +155,11 @@ def bounce_times(scene: Scene, events: NDArray[np.float64]) -> list[dict[str, An
 
 
 def _bounces(scene: Scene, index: int, hits: NDArray[np.float64]) -> dict[str, Any] | None:
-    """The closed form of one body's bounces on the bound that gravity pulls it to, None when it met anything else."""
+    """The closed form of one body's bounces on the bound that gravity pulls it to, None when it met another bound."""
     body, physics, bounds = scene.bodies[index], scene.physics, scene.physics.bounds
-    if bounds is None or (hits[:, 3] != BOUND).any():
+    if bounds is None:
         return None
-    axis, pull = next((axis, g) for axis, g in enumerate(physics.gravity) if g != 0)
+    axis, pull = next((axis, pull) for axis, pull in enumerate(physics.gravity) if pull != 0)
     plane = bounds.minimum[axis] if pull < 0 else bounds.maximum[axis]
     if plane is None or (hits[:, 7 + axis] != plane).any():
         return None
