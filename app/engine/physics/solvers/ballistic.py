@@ -579,7 +579,7 @@ def _state(scene: Scene, grid: _Grid, arithmetic: Arithmetic) -> kernel.State:
         cell=integers([-1] * n),
         following=integers([-1] * n),
         previous=integers([-1] * n),
-        head=integers([-1] * len(grid.neighbours)),
+        head=integers([-1] * (len(grid.neighbours) + 1)),
         neighbours=integers(grid.neighbours),
         beyond=integers(grid.beyond),
         fresh=integers(grid.fresh),

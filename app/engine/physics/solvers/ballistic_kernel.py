@@ -40,7 +40,7 @@ class State(NamedTuple):
 
     `clock` is the time at which `position` and `velocity` hold; `contact` is -1 (on the lower bound), 1 (on the upper) or 0 for each axis;
     `low` and `high` are the bounds of the centre. `home` is the number of the cell on each axis, `cell` its index on the wrapped grid, -1
-    for a body that is too large for the cells. `far` is when a body meets its next bound.
+    for a body that is too large for the cells; `head` ends with an empty cell, which -1 names. `far` is when a body meets its next bound.
     """
 
     position: Table
@@ -314,10 +314,10 @@ def predict_straight(s: State, law: Law, heap: Any, i: int, now: float) -> None:
                 t = ((home[q] + 1.25) * size - x) / u
                 if t < cross:
                     cross, cross_side = t, 2 * q + 1
-    far = now + max(bound, 0.0)
+    far = now + bound if bound > 0.0 else now
     s.far[i] = far
     if cross < bound:
-        t = now + max(cross, 0.0)
+        t = now + cross if cross > 0.0 else now
         if t <= law.end:
             heapq.heappush(heap, (t, ((CROSSING << 24) + i << 24) + cross_side, s.count[i], 0))
     elif far <= law.end:
@@ -439,22 +439,22 @@ def predict_pair(s: State, law: Law, heap: Any, i: int, j: int, now: float) -> N
 def predict_cells(s: State, law: Law, heap: Any, i: int, now: float, cells: Any) -> None:
     """Queue the touches of body i with the bodies in some cells."""
     for cell in cells:
-        if cell >= 0:
-            j = s.head[cell]
-            while j >= 0:
-                predict_pair(s, law, heap, i, j, now)
-                j = s.following[j]
+        j = s.head[cell]
+        while j >= 0:
+            predict_pair(s, law, heap, i, j, now)
+            j = s.following[j]
 
 
 def predict_straight_touches(s: State, law: Law, heap: Any, i: int, now: float, cells: Any) -> None:
     """`predict_cells` under a free law: what `touch` finds, in one piece, up to the next bound of either body."""
-    position, velocity, clock, radius, following = s.position, s.velocity, s.clock, s.radius, s.following
+    position, velocity, clock, radius = s.position, s.velocity, s.clock, s.radius
+    head, following, farthest = s.head, s.following, s.far
     p, v, dt, r = position[i], velocity[i], now - clock[i], radius[i]
     vx, vy, vz = v[0], v[1], v[2]
     x, y, z = p[0] + vx * dt, p[1] + vy * dt, p[2] + vz * dt
-    last = min(s.far[i], law.end)
+    last = min(farthest[i], law.end)
     for cell in cells:
-        j = s.head[cell] if cell >= 0 else -1
+        j = head[cell]
         while j >= 0:
             p, v, dt = position[j], velocity[j], now - clock[j]
             ux, uy, uz = v[0], v[1], v[2]
@@ -471,7 +471,7 @@ def predict_straight_touches(s: State, law: Law, heap: Any, i: int, now: float, 
                     t = now + c / (math.sqrt(square) - b)
                 else:
                     t = math.inf
-                if t <= last and t <= s.far[j]:
+                if t <= last and t <= farthest[j]:
                     rank = BALL if s.moves[j] else STATIC
                     if i < j:
                         heapq.heappush(heap, (t, ((rank << 24) + i << 24) + j, s.count[i], s.count[j]))
