@@ -10,12 +10,12 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
 from app.engine.audio.instruments.partials import BRIGHTNESS, START_PHASE, normalised, render_with, tilt
 from app.engine.errors import Unsupported
+from app.engine.physics.modes import bar_roots
 from app.engine.quantity import Quantity
 
 _FLETCHER = "Fletcher & Rossing, The Physics of Musical Instruments"
@@ -24,14 +24,10 @@ _FLETCHER = "Fletcher & Rossing, The Physics of Musical Instruments"
 @functools.lru_cache(maxsize=64)
 def bar_ratios(count: int) -> NDArray[np.float64]:
     """Frequency ratios (count,) of a free-free bar: (b_k / b_1)^2 with b_k the roots of cosh(b) cos(b) = 1."""
-    roots = [scipy.optimize.brentq(_free_bar, np.pi * (k + 0.5) - 0.1, np.pi * (k + 0.5) + 0.1, xtol=1e-13) for k in range(1, count + 1)]
-    ratios: NDArray[np.float64] = (np.array(roots) / roots[0]) ** 2
+    roots = np.array(bar_roots("free", count))
+    ratios: NDArray[np.float64] = (roots / roots[0]) ** 2
     ratios.flags.writeable = False
     return ratios
-
-
-def _free_bar(b: float) -> float:
-    return float(np.cos(b) - 1 / np.cosh(b))
 
 
 def string_ratios(count: int, stiffness: float) -> NDArray[np.float64]:
