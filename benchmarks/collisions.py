@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 FILL, RADIUS, STEPS_PER_S, ROUNDS = 0.05, 0.05, 960, 5
-DURATION_S = {10: 200, 100: 40, 1000: 5}
+DURATION_S = {10: 400, 100: 100, 1000: 20}
 LONGER = {"compiled": 25, "plain": 1, "pymunk": 1}
 """A run is long enough for the loop to take most of it."""
 
