@@ -45,8 +45,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "bounds": {"min": dict.fromkeys(AXES), "max": dict.fromkeys(AXES)},
 }
 _KEPT = "bodies_for_mappings"
-_LINKED_BY = {"spring": ("stiffness", "rest_length"), "distance": ("rest_length",), "hinge": (), "pin": ()}
-_ONLY_SPRING = ("stiffness", "damping")
+_HAS = {"spring": ("stiffness", "damping", "rest_length"), "distance": ("rest_length",), "hinge": (), "pin": ()}
 
 
 def check_scene(check: Check) -> None:
@@ -249,11 +248,10 @@ def engine_scene(scene_id: UUID, solver: str, physics: engine.Physics, bodies: t
 
 def _check_kind(after: Mapping[str, Any]) -> None:
     kind = after["kind"]
-    for name in _LINKED_BY[kind]:
-        if after[name] is None:
-            raise refused(name, f"A {kind} needs it, {CONSTRAINT[name].range_text}.")
-    for name in ("stiffness", "damping", "rest_length"):
-        if after[name] is not None and name not in (*_LINKED_BY[kind], *(_ONLY_SPRING if kind == "spring" else ())):
+    if kind == "spring" and after["stiffness"] is None:
+        raise refused("stiffness", f"A spring needs it, {CONSTRAINT['stiffness'].range_text}.")
+    for name in _HAS["spring"]:
+        if after[name] is not None and name not in _HAS[kind]:
             raise refused(name, f"A {kind} has none.")
     links = [name for name in ("other_body_id", "anchor") if after[name] is not None]
     if not links:

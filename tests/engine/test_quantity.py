@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from app.engine.catalogue import CATALOGUE
@@ -25,6 +27,13 @@ def test_a_unit_that_means_nothing_is_refused_as_a_unit(unit: str, to: str) -> N
 def test_a_unit_of_another_dimension_is_refused_by_the_one_expected() -> None:
     with pytest.raises(WrongDimension, match=r"'s' is a unit of another dimension; expected a unit such as m \(\[length\]\)"):
         convert(3.0, "s", "m")
+
+
+def test_hertz_are_refused_where_an_angle_turns() -> None:
+    with pytest.raises(WrongDimension, match="turns or radians; expected rad/s, deg/s or rpm"):
+        convert(1.0, "Hz", "rad/s")
+    assert convert(60.0, "rpm", "rad/s") == pytest.approx(2.0 * math.pi, rel=1e-15)
+    assert convert(1.0, "kHz", "Hz") == 1000.0
 
 
 def test_units_are_converted() -> None:

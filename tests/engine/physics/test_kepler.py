@@ -119,6 +119,12 @@ def test_circular_orbits_meet_at_the_synodic_period() -> None:
     assert times[0] == pytest.approx(synodic * (1 - 1 / (2 * math.pi)), rel=1e-12)
 
 
+@pytest.mark.parametrize("periods", [(10.0, 15.0), (15.0, 10.0)])
+def test_bodies_that_start_in_line_meet_at_the_start(periods: tuple[float, float]) -> None:
+    run = solvers.run(orbits(star(), planet("a", periods[0]), planet("b", periods[1]), duration_s=61.0))
+    assert of_kind(run, "conjunction") == pytest.approx([0.0, 30.0, 60.0], abs=1e-9)
+
+
 def test_conjunctions_of_ellipses_have_equal_true_longitudes_and_none_is_missed() -> None:
     a = planet("a", 3.0, eccentricity=0.7, argument_of_periapsis=1.0)
     b = planet("b", 3.5, eccentricity=0.6, argument_of_periapsis=-2.0, mean_anomaly=1.0)

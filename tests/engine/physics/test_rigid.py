@@ -235,6 +235,25 @@ def test_a_rod_breaks_past_its_force_and_says_when() -> None:
     assert (run.events.body[0], run.events.other[0], run.events.value[0]) == (0, BOUND, 0.0)
 
 
+@pytest.mark.parametrize(("speed", "rest"), [(3.0, "stretched"), (-3.0, "pressed")])
+def test_a_spring_breaks_past_its_force_whether_stretched_or_pressed(speed: float, rest: str) -> None:
+    # From rest length at speed v the force k x(t) = v sqrt(k m) sin(w t), w^2 = k / m, reaches F at asin(F / (v sqrt(k m))) / w.
+    tie = Constraint("spring", "spring", "bob", anchor=(0.0, 0.0, 0.0), stiffness=30.0, rest_length=1.0, break_force=5.0)
+    bob = ball("bob", 1.0, 0.0, v=(speed, 0.0, 0.0))
+    run = solvers.run(rigid_scene(bob, gravity=(0.0, 0.0, 0.0), bounds=None, duration_s=1.0, constraints=(tie,)))
+    (time,) = times_of(run, "break")
+    assert time == pytest.approx(math.asin(5.0 / (3.0 * math.sqrt(30.0))) / math.sqrt(30.0), abs=2 / 960)
+    energy = run.conservation["energy"]
+    assert energy["final"] == pytest.approx(energy["initial"] - 0.5 * 5.0**2 / 30.0, rel=0.02), "the broken spring holds nothing"
+    assert run.warnings == ()
+
+
+def test_energy_is_that_of_the_gravity_in_force_at_the_end() -> None:
+    weightless = (Keyframe(1.0, "gravity.y", 0.0),)
+    run = solvers.run(rigid_scene(ball("a", 0.0, 0.0), gravity=(0.0, -G, 0.0), bounds=None, duration_s=2.0, keyframes=weightless))
+    assert run.conservation["energy"]["final"] == pytest.approx(0.5 * G * G, rel=2e-3)
+
+
 def test_friction_and_restitution_are_geometric_means() -> None:
     fallen = rigid_scene(ball("b", 0.0, 1.1, restitution=0.64), duration_s=1.0, restitution=0.25)
     (first, *_) = solvers.run(fallen).events.energy

@@ -381,6 +381,8 @@ def _roots(first: Ellipse, second: Ellipse, end: float) -> Iterator[Array]:
         grid = _grid(first, second, piece * step, min((piece + 1) * step, end))
         lead = (first.longitude(grid) - second.longitude(grid)) / TURN
         level = np.floor(lead)
+        if piece == 0 and level[0] == level[1] and level[0] == lead[0] != lead[1]:
+            yield np.zeros(1)  # they start in line, and the level that is left upwards is not crossed
         hit = np.flatnonzero(level[1:] != level[:-1])
         if len(hit):
             yield _refine(first, second, grid[hit], grid[hit + 1], np.maximum(level[hit], level[hit + 1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from app.engine.physics.solvers import ballistic_report
 from app.engine.physics.solvers.rigid_plan import CHANGEABLE, FEWEST_STEPS, STEP_S, Plan, largest_gravity
 from app.engine.physics.solvers.rigid_shapes import Form
 from app.engine.physics.solvers.solution import drift_of
-from app.engine.physics.timeline import frames_of
+from app.engine.physics.timeline import frames_of, value_at
 
 ENERGY_TOLERANCE = 1e-3
 """Part of the energy that may be gained or lost untold before a run warns; joints and springs are good to (rate * step)^2."""
@@ -55,6 +56,16 @@ class Account:
             or any(one.damping > 0 for one in self.scene.constraints)
             or bool((self.events[:, 1] == KINDS.index("break")).any())
         )
+
+    @property
+    def at_the_end(self) -> Scene:
+        """The scene with the gravity that is in force when the run ends, and without the constraints that broke."""
+        scene, score_s = self.scene, self.scene.duration_s
+        gx, gy, gz = scene.physics.gravity
+        gx, gy = (value_at(frames_of(scene, name), start, score_s) for name, start in (("gravity.x", gx), ("gravity.y", gy)))
+        broken = {int(row[-1]) for row in self.events if row[1] == KINDS.index("break")}
+        left = tuple(one for index, one in enumerate(constraints.resolved(scene)) if index not in broken)
+        return dataclasses.replace(scene, physics=dataclasses.replace(scene.physics, gravity=(gx, gy, gz)), constraints=left)
 
     @property
     def is_pulled_anew(self) -> bool:
@@ -106,7 +117,8 @@ def conservation(account: Account) -> dict[str, Any]:
 
 
 def _energy(account: Account) -> dict[str, Any]:
-    (kinetic, potential), (later, deeper) = (energies(account.scene, account.forms, frame) for frame in (account.first, account.last))
+    kinetic, potential = energies(account.scene, account.forms, account.first)
+    later, deeper = energies(account.at_the_end, account.forms, account.last)
     lost = math.fsum(account.events[:, 5])
     entry: dict[str, Any] = {"unit": "J", "initial": kinetic + potential, "final": later + deeper, "lost": lost}
     gained = (later - kinetic) + (deeper - potential) + lost

@@ -43,8 +43,8 @@ class Joint:
     holds: tuple[pymunk.Constraint, ...]
 
     def force(self, step: float) -> float:
-        """The force (N) of the last step, from its impulse."""
-        return self.holds[0].impulse / step
+        """The force (N) of the last step, from its impulse, whichever way it acts."""
+        return abs(self.holds[0].impulse) / step
 
 
 class World:
