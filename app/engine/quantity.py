@@ -127,7 +127,8 @@ def _dimension_text(unit: str) -> str:
 def _registry() -> Any:
     import pint  # noqa: PLC0415  it takes a third of a second, and most requests give bare numbers
 
-    registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True, on_redefinition="ignore")
+    registry.define("AU = astronomical_unit")  # pint's own is a unit of absorbance
     for name, parameter in _MASSES.items():
         registry.define(f"{name} = {parameter / _G!r} kilogram")
     for name, radius in _RADII.items():

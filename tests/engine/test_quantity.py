@@ -44,7 +44,7 @@ def test_units_are_converted() -> None:
 
 def test_astronomers_units_are_the_nominal_ones() -> None:
     """IAU 2015 resolution B3 (nominal solar, terrestrial and jovian values); the Sun's mass of 1.988e30 kg is the usual textbook figure."""
-    assert convert(1.0, "au", "m") == 149597870700.0
+    assert convert(1.0, "au", "m") == convert(1.0, "AU", "m") == 149597870700.0
     assert convert(1.0, "M_sun", "kg") == pytest.approx(1.98841e30, rel=1e-5)
     assert convert(1.0, "M_sun", "kg") / convert(1.0, "M_earth", "kg") == pytest.approx(332946.05, rel=1e-6)
     assert convert(1.0, "M_sun", "kg") / convert(1.0, "M_jup", "kg") == pytest.approx(1047.57, rel=1e-5)
