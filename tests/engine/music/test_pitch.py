@@ -228,6 +228,6 @@ def test_harmony_names_the_field_that_it_refuses(given_harmony, field):
 
 def test_what_is_served_about_scales_and_tunings_is_complete():
     assert all(scale.describe()["description"] and scale.describe()["cents"][0] == 0.0 for scale in SCALES.values())
-    assert set(TUNINGS) == {"equal", "just", "pythagorean", "resonance"}
+    assert set(TUNINGS) == {"equal", "just", "pythagorean", "resonance", "harmonic", "custom"}
     assert TUNINGS["equal"].describe()["parameters"][0]["maximum"] == 72
     assert TUNINGS["just"].describe()["ratios"][7] == "3:2"
