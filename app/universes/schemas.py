@@ -14,8 +14,9 @@ from app.access import VISIBILITIES
 from app.engine.errors import EngineError
 from app.engine.music.harmony import QUANTIZE_PITCH, QUANTIZE_TIME
 from app.engine.music.pitch import key_class
+from app.engine.music.scala import MOST_CHARACTERS, custom_tuning, read_kbm, read_scl
 from app.engine.music.scales import CUSTOM, SCALES, scale_cents
-from app.engine.music.tunings import DIVISIONS, TUNINGS
+from app.engine.music.tunings import DIVISIONS, HARMONICS, MOST_DEGREES, ROOT_HZ, TUNINGS, read_degrees, spelled
 from app.schemas import BaseSchema, Flag, Measure, Real, Seed, Text, Whole, measure
 
 UNIT_SYSTEMS = ("si", "astro")
@@ -76,19 +77,61 @@ class ByEngine(fields.String):
         return text
 
 
+class ScalaFile(fields.String):
+    """The text of a Scala file, line ends and all."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(min=1, max=MOST_CHARACTERS), **kwargs)
+
+
 class TuningSchema(BaseSchema):
-    """A tuning; `divisions` of the octave belong to equal tuning alone, 12 by default."""
+    """A tuning. Scala files given for a custom one are read into its degrees and root_hz."""
+
+    TAKES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "equal": ("divisions",),
+        "harmonic": ("harmonics",),
+        "custom": ("degrees", "root_hz", "scl", "kbm"),
+    }
 
     type = fields.String(required=True, validate=validate.OneOf(tuple(TUNINGS)))
     divisions = Measure(DIVISIONS)
+    harmonics = Measure(HARMONICS)
+    degrees = fields.List(
+        fields.Raw(metadata={"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9]{1,40}([:/][0-9]{1,40})?(?!\\n)$"}]}),
+        validate=validate.Length(min=1, max=MOST_DEGREES),
+        metadata={
+            "description": "For a custom tuning: rising degrees above 1/1, cents as numbers, ratios as text such as 3/2; the last is the "
+            "period."
+        },
+    )
+    root_hz = Measure(ROOT_HZ)
+    scl = ScalaFile(load_only=True, metadata={"description": "For a custom tuning: a Scala scale file instead of degrees."})
+    kbm = ScalaFile(load_only=True, metadata={"description": "A Scala keyboard mapping for scl: it says which degrees count, and root_hz."})
 
     @ma.post_load
     def _complete(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        if data["type"] == "equal":
-            return {"divisions": 12, **data}
-        if "divisions" in data:
-            raise ma.ValidationError("Only equal tuning has divisions.", "divisions")
-        return data
+        kind = data["type"]
+        for owner, names in self.TAKES.items():
+            for name in names:
+                if name in data and owner != kind:
+                    raise ma.ValidationError(f"Only {owner} tuning has {name}.", name)
+        if kind == "custom":
+            return self._custom(data)
+        return {**{"equal": {"divisions": 12}, "harmonic": {"harmonics": 16}}.get(kind, {}), **data}
+
+    @staticmethod
+    def _custom(data: dict[str, Any]) -> dict[str, Any]:
+        if ("degrees" in data) == ("scl" in data):
+            raise ma.ValidationError("Give degrees or scl, one of them.", "degrees")
+        if "kbm" in data and ("root_hz" in data or "scl" not in data):
+            raise ma.ValidationError("A keyboard mapping goes with scl and sets root_hz itself.", "kbm")
+        own = {name: value for name, value in data.items() if name in ("type", "root_hz")}
+        try:
+            if "degrees" in data:
+                return {**own, "degrees": [spelled(degree) for degree in read_degrees(data["degrees"])]}
+            return {**own, **custom_tuning(read_scl(data["scl"]), read_kbm(data["kbm"]) if "kbm" in data else None)}
+        except EngineError as error:
+            raise ma.ValidationError(error.message, error.field.removeprefix("tuning.")) from None
 
 
 class PitchRangeSchema(BaseSchema):

@@ -12,7 +12,7 @@ from marshmallow import fields, validate
 
 from app.auth import passwords
 from app.database import timestamp
-from app.engine.music.tunings import TUNINGS
+from app.engine.music.tunings import CUSTOM, TUNINGS
 from app.schemas import BaseSchema, Flag, Text
 
 THEMES = ("system", "light", "dark")
@@ -66,7 +66,9 @@ class SettingsSchema(BaseSchema):
 
     theme = fields.String(load_default="system", dump_default="system", validate=validate.OneOf(THEMES))
     notifications = Flag(load_default=True, dump_default=True)
-    default_tuning = fields.String(load_default="equal", dump_default="equal", validate=validate.OneOf(tuple(TUNINGS)))
+    default_tuning = fields.String(
+        load_default="equal", dump_default="equal", validate=validate.OneOf([name for name in TUNINGS if name != CUSTOM])
+    )
 
 
 class ProfileSchema(BaseSchema):

@@ -36,6 +36,18 @@ def universe(ada: Any) -> str:
         ({"tuning": {"type": "meantone"}}, ["tuning", "type"]),
         ({"tuning": {"type": "equal", "divisions": 73}}, ["tuning", "divisions"]),
         ({"tuning": {"type": "just", "divisions": 12}}, ["tuning", "divisions"]),
+        ({"tuning": {"type": "equal", "harmonics": 8}}, ["tuning", "harmonics"]),
+        ({"tuning": {"type": "harmonic", "harmonics": 0}}, ["tuning", "harmonics"]),
+        ({"tuning": {"type": "custom"}}, ["tuning", "degrees"]),
+        ({"tuning": {"type": "custom", "degrees": []}}, ["tuning", "degrees"]),
+        ({"tuning": {"type": "custom", "degrees": [500, 400]}}, ["tuning", "degrees"]),
+        ({"tuning": {"type": "custom", "degrees": [1e309]}}, ["tuning", "degrees"]),
+        ({"tuning": {"type": "custom", "degrees": ["2/1"], "root_hz": 0.5}}, ["tuning", "root_hz"]),
+        ({"tuning": {"type": "custom", "degrees": ["2/1"], "scl": "x\n1\n2/1"}}, ["tuning", "degrees"]),
+        ({"tuning": {"type": "custom", "degrees": ["2/1"], "kbm": "0"}}, ["tuning", "kbm"]),
+        ({"tuning": {"type": "custom", "scl": "x\n1\n2/0"}}, ["tuning", "scl"]),
+        ({"tuning": {"type": "custom", "scl": "x\n1\n2/1", "kbm": "0\n0\n200"}}, ["tuning", "kbm"]),
+        ({"tuning": {"type": "just", "degrees": ["2/1"]}}, ["tuning", "degrees"]),
         ({"range": {"low_hz": 900, "high_hz": 100}}, ["range", "low_hz"]),
         ({"range": {"low_hz": 15}}, ["range", "low_hz"]),
         ({"quantize_pitch": "nearest"}, ["quantize_pitch"]),
@@ -106,3 +118,27 @@ def test_a_change_that_no_longer_fits_a_scenes_own_harmony_is_refused(ada: Any, 
 def test_a_scene_with_a_scale_of_its_own_lets_go_of_the_universes_cents(ada: Any, universe: str) -> None:
     ada.put(f"/universes/{universe}/harmony", json={"scale": "custom", "scale_cents": [0, 700]})
     assert ada.post(f"/universes/{universe}/scenes", json={"name": "A", "harmony": {"scale": "dorian"}}).status_code == 201
+
+
+def test_a_scene_keeps_a_custom_tuning_through_history_and_undo(ada: Any, universe: str) -> None:
+    scene = ada.post(f"/universes/{universe}/scenes", json={"name": "A"}).json["id"]
+    given = {"type": "custom", "degrees": [386.3, "6:4", "3"], "root_hz": {"value": 0.22, "unit": "kHz"}}
+    kept = {"type": "custom", "degrees": [386.3, "3/2", "3/1"], "root_hz": 220.0}
+    assert ada.patch(f"/scenes/{scene}", json={"harmony": {"tuning": given}}).json["harmony"] == {"tuning": kept}
+    assert ada.get(f"/scenes/{scene}/effective").json["harmony"]["tuning"]["value"] == kept
+    assert ada.patch(f"/scenes/{scene}", json={"harmony": {"tuning": {"type": "harmonic"}}}).status_code == 200
+    assert ada.get(f"/scenes/{scene}").json["harmony"]["tuning"] == {"type": "harmonic", "harmonics": 16}
+    assert ada.post(f"/universes/{universe}/undo", json={}).status_code == 200
+    assert ada.get(f"/scenes/{scene}").json["harmony"]["tuning"] == kept
+
+
+def test_scala_files_become_a_custom_tuning(ada: Any, universe: str) -> None:
+    scl = "! bp.scl\n\n 3\n 7/5\n 884.4 cents\n 3/1\n"
+    kbm = "0\n0\n127\n60\n69\n440.0\n3\n"
+    answer = ada.patch(f"/universes/{universe}", json={"harmony": {"tuning": {"type": "custom", "scl": scl}}})
+    assert answer.json["harmony"]["tuning"] == {"type": "custom", "degrees": ["7/5", 884.4, "3/1"]}
+    mapped = ada.patch(f"/universes/{universe}", json={"harmony": {"tuning": {"type": "custom", "scl": scl, "kbm": kbm}}})
+    # Key 69 is three periods of three keys above key 60.
+    assert mapped.json["harmony"]["tuning"]["root_hz"] == pytest.approx(440.0 / 27.0, rel=1e-12)
+    wrong = ada.patch(f"/universes/{universe}", json={"harmony": {"tuning": {"type": "custom", "scl": scl.replace("7/5", "7/-5")}}})
+    assert wrong.json["errors"] == {"harmony": {"tuning": {"scl": ["Line 4: a ratio must be of numbers above 0."]}}}
