@@ -151,6 +151,7 @@ ENTRIES: dict[str, Entry] = {
     "universe-scenes.create_scene_in": Entry(Action.EDIT, body(name="B"), spends="world"),
     "scenes.reorder_scenes": Entry(Action.EDIT, lambda world: {"universe_id": world.ids["universe_id"], "scene_ids": world.scenes()}),
     "scenes.get_scene": Entry(Action.READ),
+    "scenes.get_tuning": Entry(Action.READ),
     "scenes.replace_scene": Entry(Action.EDIT, body(name="Put")),
     "scenes.change_scene": Entry(Action.EDIT, body(duration_s=1.5)),
     "scenes.delete_scene": Entry(Action.EDIT, spends="world"),
@@ -207,6 +208,9 @@ ENTRIES: dict[str, Entry] = {
     "music.list_instruments": Entry(ANYBODY),
     "music.list_scales": Entry(ANYBODY),
     "music.list_tunings": Entry(ANYBODY),
+    "music.get_scale_file": Entry(ANYBODY),
+    "music.get_tuning_file": Entry(ANYBODY),
+    "music.read_scala_files": Entry(ANYBODY, body(scl="fifths\n2\n3/2\n2/1\n")),
     "music.convert_pitch": Entry(ANYBODY, body(hz=440)),
     # jobs
     "jobs.list_jobs": Entry(SOMEBODY),

@@ -9,9 +9,12 @@ from marshmallow import fields, validate
 
 from app.engine.audio.files import FORMATS
 from app.engine.catalogue import HARMONY
+from app.engine.music.tunings import DIVISIONS, HARMONICS
+from app.engine.quantity import Quantity
 from app.jobs.models import STATES
 from app.jobs.schemas import JobSchema
 from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Seed, Text, measure
+from app.universes.schemas import ScalaFile
 
 BIT_DEPTHS = (16, 24, "32f")
 _NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
@@ -21,6 +24,14 @@ _RATIO = [
 ]
 _MOMENT = {"format": "date-time"}
 _HASH = {"pattern": "^[0-9a-f]{64}$"}
+
+
+def _count(quantity: Quantity) -> fields.Integer:
+    """A quantity that counts something, as a parameter of a query."""
+    within = validate.Range(
+        min=int(quantity.minimum), max=int(quantity.maximum), error=f"Must be a whole number in the range {quantity.range_text}."
+    )
+    return fields.Integer(validate=within, metadata={"description": quantity.description})
 
 
 class BitDepth(fields.Field[Any]):
@@ -242,6 +253,39 @@ class PitchSchema(BaseSchema):
         ratio = data.get("ratio", 1)
         if isinstance(ratio, bool) or not isinstance(ratio, int | float | str) or (isinstance(ratio, str) and len(ratio) > 80):
             raise ma.ValidationError("Must be a ratio such as 3:2, 3/2 or 1.5.", "ratio")
+
+
+class TuningQuerySchema(BaseSchema):
+    """Parameters of a tuning."""
+
+    divisions = _count(DIVISIONS)
+    harmonics = _count(HARMONICS)
+
+
+class ScalaFilesSchema(BaseSchema):
+    """The text of a Scala scale file, and of a keyboard mapping."""
+
+    scl = ScalaFile(required=True)
+    kbm = ScalaFile()
+
+
+class KeyPitchSchema(ma.Schema):
+    """The pitch of a MIDI key; null without one."""
+
+    midi = fields.Integer(required=True)
+    hz = fields.Float(required=True, allow_none=True)
+
+
+class ScalaSchema(ma.Schema):
+    """What Scala files say."""
+
+    description = fields.String(required=True)
+    notes = fields.Integer(required=True, metadata={"description": "How many pitches the scale file has."})
+    tuning = fields.Dict(required=True, metadata={"description": "The custom tuning, as a harmony takes it."})
+    cents = fields.List(fields.Float(), required=True, metadata={"description": "Its degrees above 1/1 in cents, the period last."})
+    keys = fields.List(
+        fields.Nested(KeyPitchSchema), required=True, allow_none=True, metadata={"description": "Of a keyboard mapping: its keys."}
+    )
 
 
 class SpelledPitchSchema(ma.Schema):

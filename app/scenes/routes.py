@@ -165,6 +165,22 @@ def get_effective(scene_id: UUID) -> Response:
     return reading.tagged(service.effective(scene_id), row["head"], row["head"])
 
 
+@bp.get("/<uuid:scene_id>/tuning.scl")
+@bp.doc(operationId="getSceneTuning", parameters=READING)
+@guard(optional=True)
+@bp.response(200, {"type": "string"}, content_type="text/plain", description="A Scala scale file.")
+@bp.alt_response(304, success=True)
+def get_tuning(scene_id: UUID) -> Response:
+    """The tuning in force in a scene as a Scala file: all its pitches above the key note."""
+    row = reading.find(current_actor(), "scenes", scene_id)
+    response = Response(service.tuning_file(scene_id), content_type="text/plain; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename="tuning.scl")
+    response.set_etag(str(row["head"]))
+    response.make_conditional(request)
+    response.headers["X-Universe-Revision"] = str(row["head"])
+    return response
+
+
 @in_universes.get("/<uuid:universe_id>/scenes")
 @in_universes.doc(operationId="listScenesOfUniverse")
 @guard(optional=True)

@@ -14,6 +14,8 @@ from app.changes.editable import EDITABLE
 from app.changes.intents import Intent, new_id
 from app.changes.models import Change
 from app.changes.service import Done, commit_change
+from app.engine.music.scala import write_scl
+from app.engine.music.tunings import degrees_of
 from app.errors import Invalid
 from app.extensions import db
 from app.scenes import copies, reading, snapshots
@@ -31,6 +33,12 @@ def snapshot(scene_id: UUID) -> Document:
 def effective(scene_id: UUID) -> Document:
     """Every value in force in a scene and where it comes from. Raises NotFound."""
     return snapshots.effective(db.session(), scene_id)
+
+
+def tuning_file(scene_id: UUID) -> str:
+    """The tuning in force in a scene as the text of a Scala file. Raises NotFound."""
+    found = snapshot(scene_id)
+    return write_scl(f"{found['name']}: {found['harmony']['tuning']['type']} tuning", degrees_of(found["harmony"]["tuning"]))
 
 
 def create(universe_id: UUID, fields: Mapping[str, Any], head: Mapping[str, Any]) -> Done:

@@ -114,10 +114,56 @@ def test_the_reference_of_what_can_sound(app: Flask) -> None:
     client = app.test_client()
     assert {"modal", "additive", "sine", "karplus_strong"} <= {item["name"] for item in client.get("/api/audio/instruments").json["items"]}
     assert {"major", "blues", "whole_tone"} <= {item["name"] for item in client.get("/api/audio/scales").json["items"]}
-    assert {"equal", "just", "pythagorean", "resonance"} <= {item["name"] for item in client.get("/api/audio/tunings").json["items"]}
+    assert {"equal", "just", "pythagorean", "resonance", "harmonic", "custom"} == {
+        item["name"] for item in client.get("/api/audio/tunings").json["items"]
+    }
     converted = client.post("/api/audio/convert", json={"note": "A3"}).json
     assert (converted["hz"], converted["midi"], converted["cents"]) == (220.0, 57.0, 0.0)
     fifth = client.post("/api/audio/convert", json={"ratio": "3:2"}).json
     assert (fifth["interval"], round(fifth["cents"], 6)) == ("P5", 701.955001)  # 1200 log2(3/2)
     for wrong in ({}, {"hz": 440, "midi": 69}, {"hz": -1}, {"note": "H4"}, {"ratio": True}, {"ratio": "1:0"}, {"hz": {}}):
         assert client.post("/api/audio/convert", json=wrong).status_code == 422, wrong
+
+
+def test_every_scale_and_tuning_is_a_scala_file_that_reads_back(app: Flask) -> None:
+    client = app.test_client()
+    cents = {item["name"]: item["cents"] for item in client.get("/api/audio/scales").json["items"]}
+    for name, steps in cents.items():
+        file = client.get(f"/api/audio/scales/{name}.scl")
+        assert file.headers["Content-Disposition"] == f"attachment; filename={name}.scl"
+        again = client.post("/api/audio/tunings/scala", json={"scl": file.text})
+        assert again.json["cents"] == [*steps[1:], 1200.0]
+    fifths = {"equal": 700.0, "just": 701.955, "pythagorean": 701.955, "resonance": 701.955, "harmonic": 701.955}
+    for name, fifth in fifths.items():
+        again = client.post("/api/audio/tunings/scala", json={"scl": client.get(f"/api/audio/tunings/{name}.scl").text}).json
+        assert min(abs(step - fifth) for step in again["cents"]) < 1e-3
+        assert (again["cents"][-1], again["tuning"]["degrees"][-1], again["keys"]) == (1200.0, "2/1", None)
+    assert "\n 31\n" in client.get("/api/audio/tunings/equal.scl?divisions=31").text
+    assert client.get("/api/audio/tunings/equal.scl?divisions=73").json["errors"] == {
+        "divisions": ["Must be a whole number in the range 1 to 72."]
+    }
+    assert client.get("/api/audio/tunings/just.scl?divisions=31").json["errors"] == {"divisions": ["Only equal tuning has divisions."]}
+    assert [client.get(f"/api/audio/{path}.scl").status_code for path in ("tunings/custom", "tunings/odd", "scales/odd")] == [404, 404, 404]
+
+
+def test_scala_files_are_read_with_the_pitch_of_every_key(app: Flask) -> None:
+    client = app.test_client()
+    files = {"scl": "fifths\n2\n3/2\n2/1\n", "kbm": "2\n60\n63\n60\n60\n300.0\n2\n0\n1\n"}
+    answer = client.post("/api/audio/tunings/scala", json=files)
+    assert answer.json["tuning"] == {"type": "custom", "degrees": ["3/2", "2/1"], "root_hz": pytest.approx(300.0)}
+    assert (answer.json["description"], answer.json["notes"]) == ("fifths", 2)
+    assert [(row["midi"], round(row["hz"], 9)) for row in answer.json["keys"]] == [(60, 300.0), (61, 450.0), (62, 600.0), (63, 900.0)]
+    wrong = client.post("/api/audio/tunings/scala", json={**files, "kbm": "2\n60\n50"})
+    assert (wrong.status_code, wrong.json["errors"]) == (422, {"kbm": ["Line 3: the last MIDI note must not be below the first, 60."]})
+    assert client.post("/api/audio/tunings/scala", json={"scl": "x" * 100_001}).status_code == 422
+
+
+def test_a_scene_gives_its_tuning_as_a_scala_file(ada: Studio) -> None:
+    degrees = [386.3, "3/2", "3/1"]
+    change = {"harmony": {"tuning": {"type": "custom", "degrees": degrees}}}
+    assert ada.owner.patch(f"/scenes/{ada.scene_id}", json=change).status_code == 200
+    file = ada.owner.get(f"/scenes/{ada.scene_id}/tuning.scl")
+    assert file.text.splitlines()[1:] == [" 3", "!", " 386.3", " 3/2", " 3/1"]
+    assert ada.owner.get(f"/scenes/{ada.scene_id}/tuning.scl", headers={"If-None-Match": file.headers["ETag"]}).status_code == 304
+    back = {"harmony": {"tuning": {"type": "custom", "scl": file.text}}}
+    assert ada.owner.patch(f"/scenes/{ada.scene_id}", json=back).json["harmony"]["tuning"]["degrees"] == degrees

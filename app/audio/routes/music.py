@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
-from app.audio.schemas import PitchSchema, RowsSchema, SpelledPitchSchema
+from flask import Response
+
+from app.audio.schemas import PitchSchema, RowsSchema, ScalaFilesSchema, ScalaSchema, SpelledPitchSchema, TuningQuerySchema
 from app.auth.tokens import guard
 from app.engine.audio import instruments
+from app.engine.music import scala
 from app.engine.music.pitch import convert
 from app.engine.music.scales import SCALES
-from app.engine.music.tunings import TUNINGS
+from app.engine.music.tunings import CUSTOM, TUNINGS, degree_cents, degrees_of, read_degrees
+from app.errors import NotFound
 from app.schemas import Blueprint
+from app.universes.schemas import TuningSchema
 
 bp = Blueprint("music", __name__, url_prefix="/audio", description="Instruments, scales, tunings and pitches.")
 
@@ -42,6 +48,50 @@ def list_tunings() -> dict[str, Any]:
     return {"items": [tuning.describe() for tuning in TUNINGS.values()]}
 
 
+@bp.get("/scales/<name>.scl")
+@bp.doc(operationId="getScaleFile")
+@guard(optional=True)
+@bp.response(200, {"type": "string"}, content_type="text/plain", description="A Scala scale file.")
+def get_scale_file(name: str) -> Response:
+    """A scale as a Scala file, in equal temperament."""
+    if name not in SCALES:
+        raise NotFound(f"There is no such scale; there are {', '.join(SCALES)}.")
+    scale = SCALES[name]
+    return _scl(f"{name}: {scale.description}", (*scale.cents[1:], Fraction(2)), name)
+
+
+@bp.get("/tunings/<name>.scl")
+@bp.doc(operationId="getTuningFile")
+@guard(optional=True)
+@bp.arguments(TuningQuerySchema, location="query")
+@bp.response(200, {"type": "string"}, content_type="text/plain", description="A Scala scale file.")
+def get_tuning_file(query: dict[str, int], name: str) -> Response:
+    """A tuning as a Scala file: all its pitches above the key note. Custom ones are their scenes' own."""
+    if name not in TUNINGS or name == CUSTOM:
+        raise NotFound(f"There is no such tuning; there are {', '.join(known for known in TUNINGS if known != CUSTOM)}.")
+    tuning = TuningSchema().load({"type": name, **query})
+    return _scl(f"{name}: {TUNINGS[name].description}", degrees_of(tuning), name)
+
+
+@bp.post("/tunings/scala")
+@bp.doc(operationId="readScalaFiles")
+@guard(optional=True)
+@bp.arguments(ScalaFilesSchema)
+@bp.response(200, ScalaSchema)
+def read_scala_files(given: dict[str, str]) -> dict[str, Any]:
+    """A Scala scale file, and a keyboard mapping with it, as a custom tuning for a harmony, and the pitch of every mapped key."""
+    scale = scala.read_scl(given["scl"])
+    keyboard = scala.read_kbm(given["kbm"]) if "kbm" in given else None
+    tuning = scala.custom_tuning(scale, keyboard)
+    return {
+        "description": scale.description,
+        "notes": len(scale.degrees),
+        "tuning": tuning,
+        "cents": [degree_cents(degree) for degree in read_degrees(tuning["degrees"])],
+        "keys": None if keyboard is None else scala.key_pitches(scale, keyboard),
+    }
+
+
 @bp.post("/convert")
 @bp.doc(operationId="convertPitch")
 @guard(optional=True)
@@ -50,3 +100,9 @@ def list_tunings() -> dict[str, Any]:
 def convert_pitch(given: dict[str, Any]) -> dict[str, Any]:
     """A pitch, or a ratio of two pitches, in every spelling."""
     return convert(**given)
+
+
+def _scl(description: str, degrees: tuple[float | Fraction, ...], name: str) -> Response:
+    response = Response(scala.write_scl(description, degrees), content_type="text/plain; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.scl")
+    return response
