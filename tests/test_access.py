@@ -310,7 +310,7 @@ class World:
 
     def path(self, rule: Rule) -> str:
         endpoint = rule.endpoint
-        names = {**self.ids, "part_id": self.parts.get(endpoint.partition(".")[0])}
+        names = {**self.ids, "part_id": self.parts.get(endpoint.partition(".")[0]), "scale": "major", "tuning": "just"}
         names["session_id"] = self.sessions() if "session_id" in rule.arguments else None
         names["name"] = {"users": self.people[Role.OWNER].username, "reference": "trappist_1"}.get(endpoint.partition(".")[0], "docs.js")
         with self.app.test_request_context():

@@ -48,29 +48,27 @@ def list_tunings() -> dict[str, Any]:
     return {"items": [tuning.describe() for tuning in TUNINGS.values()]}
 
 
-@bp.get("/scales/<name>.scl")
+@bp.get("/scales/<scale>.scl")
 @bp.doc(operationId="getScaleFile")
 @guard(optional=True)
 @bp.response(200, {"type": "string"}, content_type="text/plain", description="A Scala scale file.")
-def get_scale_file(name: str) -> Response:
+def get_scale_file(scale: str) -> Response:
     """A scale as a Scala file, in equal temperament."""
-    if name not in SCALES:
+    if scale not in SCALES:
         raise NotFound(f"There is no such scale; there are {', '.join(SCALES)}.")
-    scale = SCALES[name]
-    return _scl(f"{name}: {scale.description}", (*scale.cents[1:], Fraction(2)), name)
+    return _scl(f"{scale}: {SCALES[scale].description}", (*SCALES[scale].cents[1:], Fraction(2)), scale)
 
 
-@bp.get("/tunings/<name>.scl")
+@bp.get("/tunings/<tuning>.scl")
 @bp.doc(operationId="getTuningFile")
 @guard(optional=True)
 @bp.arguments(TuningQuerySchema, location="query")
 @bp.response(200, {"type": "string"}, content_type="text/plain", description="A Scala scale file.")
-def get_tuning_file(query: dict[str, int], name: str) -> Response:
+def get_tuning_file(query: dict[str, int], tuning: str) -> Response:
     """A tuning as a Scala file: all its pitches above the key note. Custom ones are their scenes' own."""
-    if name not in TUNINGS or name == CUSTOM:
+    if tuning not in TUNINGS or tuning == CUSTOM:
         raise NotFound(f"There is no such tuning; there are {', '.join(known for known in TUNINGS if known != CUSTOM)}.")
-    tuning = TuningSchema().load({"type": name, **query})
-    return _scl(f"{name}: {TUNINGS[name].description}", degrees_of(tuning), name)
+    return _scl(f"{tuning}: {TUNINGS[tuning].description}", degrees_of(TuningSchema().load({"type": tuning, **query})), tuning)
 
 
 @bp.post("/tunings/scala")
