@@ -88,7 +88,8 @@ TUNINGS: dict[str, Tuning] = {
         Tuning(
             CUSTOM,
             f"Up to {MOST_DEGREES} degrees of your own, rising above 1/1: numbers are cents, text is a ratio such as 3/2; the last is the "
-            "period at which they repeat. Scala files (.scl, .kbm) give them too.",
+            "period at which they repeat. Scala files (.scl, .kbm) give them too. A scale takes the nearest pitches; of a period more than "
+            "50 cents from the octave it takes all.",
             parameters=(ROOT_HZ,),
         ),
     )
