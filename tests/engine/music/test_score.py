@@ -519,8 +519,8 @@ def test_apsis_and_conjunction_events_sound_their_bodies():
     assert inner == pytest.approx([0.0, 2.0, 4.0, 6.0], abs=1e-12)
     meetings = perform(mapped(scene, mapping(trigger=event("conjunction"), source=of("mass"), target="pan", range={"min": 0, "max": 0.5})))
     assert {note.provenance["body_id"] for note in meetings.notes} == {"inner", "outer"}
-    # They start together; one conjunction per synodic period of 4 s, with both bodies in it.
-    assert [note.t_s for note in meetings.notes] == pytest.approx([4.0, 4.0], abs=0.1)
+    # They start together, and meet again after the synodic period of 4 s, each time with both bodies in it.
+    assert [note.t_s for note in meetings.notes] == pytest.approx([0.0, 0.0, 4.0, 4.0], abs=0.1)
 
 
 def test_the_angle_of_an_inclined_orbit_is_its_true_longitude():
