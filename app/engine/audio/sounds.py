@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,8 +88,8 @@ class Sound:
         return Track.of(self.note)
 
     def partials(self) -> Partials:
-        """What the note is made of."""
-        return self.part.instrument.partials(self.tone)
+        """What the note is made of, wherever its track leads: the lowest pitch has the most partials below the limit of the band."""
+        return self.part.instrument.partials(replace(self.tone, hz=float(self.track.hz.min())))
 
     def render(self) -> Samples:
         """The whole note as (2, frames)."""
@@ -108,7 +108,7 @@ class Sound:
         track = self.track
         times = np.arange(first, last) / self.tone.sample_rate
         partials = self.partials()
-        phases = start_phases(self.tone, len(partials.ratio))
+        phases = start_phases(self.tone, partials)
         samples = sustained(partials, phases, track.cycles_at(times), track.hz_at(times), self.tone.sample_rate)
         samples *= (self.gain * track.gain_at(times)).astype(np.float32)
         self.envelope.apply(samples, first)

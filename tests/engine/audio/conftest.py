@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.engine.audio import files, mix
+from app.engine.audio.instruments import INSTRUMENTS
 from app.engine.music.score import Note, Score
 
 MakeNote = Callable[..., Note]
@@ -66,13 +67,13 @@ def written(tmp_path: Path) -> Callable[..., tuple[Path, files.Written]]:
 def crowd(note: MakeNote, score_of: MakeScore) -> Score:
     """Sixty notes of every instrument in four seconds, some of them held and gliding, loud enough to be limited."""
     rng = np.random.default_rng(5)
-    names = ("modal", "additive", "sine", "karplus_strong")
-    voices = tuple({"id": name, "instrument": name, "pan": 0.3 * place - 0.4, "gain_db": 6.0} for place, name in enumerate(names))
+    names = tuple(INSTRUMENTS)
+    voices = tuple({"id": name, "instrument": name, "pan": 0.15 * place - 0.45, "gain_db": 6.0} for place, name in enumerate(names))
     notes = [
-        note(float(rng.uniform(0, 3.9)), float(np.exp(rng.uniform(np.log(60), np.log(3000)))), voice_id=names[place % 4])
+        note(float(rng.uniform(0, 3.9)), float(np.exp(rng.uniform(np.log(60), np.log(3000)))), voice_id=names[place % len(names)])
         for place in range(60)
     ]
-    for place, name in enumerate(("additive", "sine", "modal")):
-        track = {"rate": 200, "hz": np.linspace(200, 300 + 100 * place, 401).tolist(), "pan": np.linspace(-1, 1, 801).tolist()}
+    for place, name in enumerate(name for name in names if INSTRUMENTS[name].sustains):
+        track = {"rate": 200, "hz": np.linspace(200, 300 + 50 * place, 401).tolist(), "pan": np.linspace(-1, 1, 801).tolist()}
         notes.append(note(0.0, 200.0, voice_id=name, duration_s=4.0, track=track))
     return score_of(notes, duration_s=4.0, voices=voices)

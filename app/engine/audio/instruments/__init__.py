@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.engine.audio.instruments import additive, karplus_strong, modal, sine
+from app.engine.audio.instruments import additive, karplus_strong, modal, sine, waveforms
 from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
 from app.engine.errors import EngineError
 
 INSTRUMENTS: dict[str, Instrument] = {
-    instrument.name: instrument for instrument in (modal.INSTRUMENT, additive.INSTRUMENT, sine.INSTRUMENT, karplus_strong.INSTRUMENT)
+    instrument.name: instrument
+    for instrument in (
+        modal.INSTRUMENT,
+        additive.INSTRUMENT,
+        sine.INSTRUMENT,
+        karplus_strong.INSTRUMENT,
+        waveforms.TRIANGLE,
+        waveforms.SQUARE,
+        waveforms.SAW,
+    )
 }
 
 

@@ -50,11 +50,13 @@ class Partials:
     ratio : float64 (P,), frequency over the pitch
     amplitude : float64 (P,), linear, signed
     t60 : float64 (P,), seconds for a decay of 60 dB; infinite for a partial that does not decay
+    phase : float64 (P,), rad at the start; None where each is the tone's `start_phase`, or drawn from its seed
     """
 
     ratio: NDArray[np.float64]
     amplitude: NDArray[np.float64]
     t60: NDArray[np.float64]
+    phase: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

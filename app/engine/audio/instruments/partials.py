@@ -16,6 +16,7 @@ FADE_FROM, STOP_AT = 0.40, 0.45
 """Partials fade out between these fractions of the sample rate, so that none is aliased."""
 
 _BLOCK = 256
+_FEW = 64
 _INAUDIBLE_DB = 100.0
 _DECAY = 3 * math.log(10)
 
@@ -62,8 +63,11 @@ def ring_s(partials: Partials) -> float:
     return float(partials.t60.max()) * _INAUDIBLE_DB / 60.0
 
 
-def start_phases(tone: Tone, count: int) -> NDArray[np.float64]:
-    """Start phases in rad, (count,): the parameter `start_phase`, or random ones so that the sum has no common edge."""
+def start_phases(tone: Tone, partials: Partials) -> NDArray[np.float64]:
+    """Start phases in rad, (P,): those of the partials, else the parameter `start_phase`, else random ones without a common edge."""
+    if partials.phase is not None:
+        return partials.phase
+    count = len(partials.ratio)
     fixed = tone.parameters.get("start_phase")
     if fixed is not None:
         return np.full(count, float(fixed))
@@ -79,14 +83,21 @@ def decaying(tone: Tone, partials: Partials) -> Samples:
     hz = tone.hz * partials.ratio
     weight = partials.amplitude * band_limit(hz, tone.sample_rate)
     heard = weight != 0
-    phase = start_phases(tone, len(heard))[heard]
+    phase = start_phases(tone, partials)[heard]
     z = np.exp((-_DECAY / partials.t60[heard] + 2j * np.pi * hz[heard]) / tone.sample_rate)
     start = -1j * weight[heard] * np.exp(1j * phase)
     return _sum_of_powers(start, z, tone.frames)
 
 
 def _sum_of_powers(start: NDArray[np.complex128], z: NDArray[np.complex128], frames: int) -> Samples:
-    """Re(sum_p start_p z_p^n) for n < frames."""
+    """Re(sum_p start_p z_p^n) for n < frames, as many partials at a time as fit into small tables."""
+    out = _sum_of_few(start[:_FEW], z[:_FEW], frames)
+    for first in range(_FEW, len(z), _FEW):
+        out += _sum_of_few(start[first : first + _FEW], z[first : first + _FEW], frames)
+    return out
+
+
+def _sum_of_few(start: NDArray[np.complex128], z: NDArray[np.complex128], frames: int) -> Samples:
     columns = powers(z, _BLOCK)
     rows = start[:, None] * powers(columns[:, -1] * z, -(-frames // _BLOCK))
     # Values this small are inaudible, and as subnormal float32 they would slow the product down.
