@@ -113,7 +113,7 @@ def test_a_private_universe_s_runs_are_its_members_alone(app: Flask, ada: Studio
 def test_the_reference_of_what_can_sound(app: Flask) -> None:
     client = app.test_client()
     served = {item["name"] for item in client.get("/api/audio/instruments").json["items"]}
-    assert {"modal", "additive", "sine", "karplus_strong", "triangle", "square", "saw"} <= served
+    assert {"modal", "additive", "sine", "karplus_strong", "triangle", "square", "saw", "fm"} <= served
     assert {"major", "blues", "whole_tone"} <= {item["name"] for item in client.get("/api/audio/scales").json["items"]}
     assert {"equal", "just", "pythagorean", "resonance", "harmonic", "custom"} == {
         item["name"] for item in client.get("/api/audio/tunings").json["items"]

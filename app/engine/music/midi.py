@@ -30,7 +30,7 @@ _CHANNELS = 16
 _WIDEST_RANGE = 96
 # A track moves the bend this often at most; a synthesizer steps between its values.
 _BENDS_PER_SECOND = 50
-_PROGRAMS = {"modal": 11, "karplus_strong": 24, "sine": 79, "additive": 19, "triangle": 74, "square": 80, "saw": 81}
+_PROGRAMS = {"modal": 11, "karplus_strong": 24, "sine": 79, "additive": 19, "triangle": 74, "square": 80, "saw": 81, "fm": 5}
 _DEFAULT_PROGRAM = 0
 _VELOCITY_FULL = 127
 # Order of events at one tick: what ends comes first, then the channel is set, then notes begin.

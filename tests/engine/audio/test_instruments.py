@@ -16,7 +16,7 @@ from app.engine.audio.instruments.partials import ring_s
 from app.engine.audio.listening import strongest_line
 from app.engine.audio.mix import Settings, lay_out
 from app.engine.audio.verify import verify
-from app.engine.errors import EngineError, OutOfRange
+from app.engine.errors import EngineError, OutOfRange, Unsupported
 from app.engine.music.score import Note, Score
 
 RATE = 48000
@@ -205,6 +205,65 @@ def test_an_additive_wave_has_the_harmonics_of_its_fourier_series(waveform: str,
     expected = {"square": 3.0, "triangle": 9.0, "sawtooth": 3.0}[waveform]
     assert levels[0] / levels[2] == pytest.approx(expected, rel=1e-3)
     assert (levels[1] < 1e-5 * levels[0]) == (absent == 2)
+
+
+FM = INSTRUMENTS["fm"]
+
+
+@pytest.mark.parametrize(
+    ("carrier_ratio", "modulator_ratio", "index"), [(1.0, 1.0, 0.0), (1.0, 1.0, 5.0), (3.0, 2.0, 4.0), (1.0, 1.4, 8.0), (1.0, 0.05, 50.0)]
+)
+def test_the_side_bands_of_fm_add_up_to_its_formula(carrier_ratio: float, modulator_ratio: float, index: float) -> None:
+    """Chowning 1973, equation 1; below the limit of the band the sum of side bands is the modulated sine itself."""
+    one = tone(FM, 220.0, 0.5, carrier_ratio=carrier_ratio, modulator_ratio=modulator_ratio, index=index, start_phase=0.0)
+    x = 2 * np.pi * 220.0 * np.arange(one.frames) / RATE
+    expected = np.sin(carrier_ratio * x + index * np.sin(modulator_ratio * x))
+    sound = FM.render(one).astype(np.float64)
+    scale = sound @ expected / (expected @ expected)
+    # Side bands below a millionth of the whole are left out, and single precision adds as much.
+    assert np.abs(sound / scale - expected).max() < 2e-5
+    assert scale <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("hz", [16.0, 220.0, 3000.0, 12000.0])
+@pytest.mark.parametrize(("index", "modulator_ratio"), [(0.0, 1.0), (2.405, 1.0), (10.0, 2.0), (50.0, 20.0), (3.0, 1.41)])
+def test_fm_is_in_tune_and_without_aliases_whatever_its_index(hz: float, index: float, modulator_ratio: float) -> None:
+    one = tone(FM, hz, max(1.0, 40 / hz), index=index, modulator_ratio=modulator_ratio)
+    try:
+        partials = FM.partials(one)
+    except Unsupported as refused:
+        # Nine tenths of a spectrum this wide lie above the limit of the band.
+        assert refused.field == "parameters.carrier_ratio"
+        assert hz * modulator_ratio * index > 10 * 0.45 * RATE
+        return
+    sound = FM.render(one).astype(np.float64)
+    heard = np.abs(partials.amplitude) * (partials.ratio * hz < 0.40 * RATE)
+    strongest = partials.ratio[int(np.argmax(heard))]
+    found, _ = strongest_line(sound, RATE, hz * strongest, 6 * RATE / len(sound))
+    assert abs(1200 * np.log2(found / strongest / hz)) < 1.0
+    spectrum = np.abs(np.fft.rfft(sound * np.blackman(len(sound)))) * 2 / (0.42 * len(sound))
+    lines = np.round(partials.ratio[partials.ratio * hz < 0.45 * RATE] * hz * len(sound) / RATE).astype(int)
+    own = np.zeros(len(spectrum) + 60, bool)
+    for near in range(-30, 30):
+        own[np.maximum(lines + near, 0)] = True
+    assert 20 * np.log10(spectrum[~own[: len(spectrum)]].max(initial=1e-12) / spectrum.max()) < -80.0
+
+
+def test_fm_of_whole_ratios_has_the_same_spectrum_in_every_note() -> None:
+    first, other = (np.abs(np.fft.rfft(FM.render(tone(FM, 200.0, 1.0, seed, index=3.0)).astype(np.float64))) for seed in (1, 2))
+    assert np.abs(first - other).max() < 1e-5 * first.max()
+
+
+def test_fm_that_would_not_be_heard_is_refused_by_name() -> None:
+    with pytest.raises(Unsupported, match="smaller ratios") as refused:
+        FM.partials(tone(FM, 5000.0, carrier_ratio=20.0))
+    assert refused.value.field == "parameters.carrier_ratio"
+
+
+def test_brightness_is_the_index_of_fm() -> None:
+    dull, bright = (FM.partials(tone(FM, 200.0, index=4.0, brightness=b)) for b in (0.0, 1.0))
+    assert list(dull.ratio) == [1.0]
+    assert len(bright.ratio) > 10
 
 
 def test_brightness_raises_the_high_partials() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.engine.audio.instruments import additive, karplus_strong, modal, sine, waveforms
+from app.engine.audio.instruments import additive, fm, karplus_strong, modal, sine, waveforms
 from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
 from app.engine.errors import EngineError
 
@@ -18,6 +18,7 @@ INSTRUMENTS: dict[str, Instrument] = {
         waveforms.TRIANGLE,
         waveforms.SQUARE,
         waveforms.SAW,
+        fm.INSTRUMENT,
     )
 }
 

@@ -34,6 +34,17 @@ START_PHASE = Quantity(
     "chosen for this service",
 )
 
+WAVE_PHASE = Quantity(
+    "start_phase",
+    "phi",
+    "rad",
+    -2 * math.pi,
+    2 * math.pi,
+    None,
+    "Phase of the wave at the start, that of a partial at r times the pitch r times as large; null draws it from the seed.",
+    "chosen for this service",
+)
+
 
 def render_with(partials: Callable[[Tone], Partials]) -> Callable[[Tone], Samples]:
     """The renderer of an instrument that is nothing but its partials."""
@@ -72,6 +83,13 @@ def start_phases(tone: Tone, partials: Partials) -> NDArray[np.float64]:
     if fixed is not None:
         return np.full(count, float(fixed))
     return tone.rng().uniform(0.0, 2 * np.pi, count)
+
+
+def wave_phases(tone: Tone, ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Start phases in rad of partials that keep the shape of one wave, wherever in it the note starts."""
+    given = tone.parameters["start_phase"]
+    phases: NDArray[np.float64] = ratio * (tone.rng().uniform(0.0, 2 * np.pi) if given is None else given)
+    return phases
 
 
 def decaying(tone: Tone, partials: Partials) -> Samples:

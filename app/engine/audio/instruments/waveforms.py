@@ -13,22 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.audio.instruments.instrument import Instrument, Partials, Tone
-from app.engine.audio.instruments.partials import STOP_AT, render_with
-from app.engine.quantity import Quantity
+from app.engine.audio.instruments.partials import STOP_AT, WAVE_PHASE, render_with, wave_phases
 
 _SI_PI = 1.8519370519824662
 """Si(pi), the integral of sin(x)/x from 0 to pi."""
-
-_START_PHASE = Quantity(
-    "start_phase",
-    "phi",
-    "rad",
-    -2 * np.pi,
-    2 * np.pi,
-    None,
-    "Phase of the wave at the start, that of its n-th harmonic n times as large; null draws it from the seed.",
-    "chosen for this service",
-)
 
 
 def _triangle(n: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -57,9 +45,8 @@ def _partials_of(series: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -
         n = np.arange(1, max(1, int(STOP_AT * tone.sample_rate / tone.hz)) + 1, dtype=np.float64)
         amplitude = series(n)
         present = amplitude != 0
-        n, given = n[present], tone.parameters["start_phase"]
-        phase = n * (tone.rng().uniform(0.0, 2 * np.pi) if given is None else given)
-        return Partials(ratio=n, amplitude=amplitude[present], t60=np.full(len(n), np.inf), phase=phase)
+        n = n[present]
+        return Partials(ratio=n, amplitude=amplitude[present], t60=np.full(len(n), np.inf), phase=wave_phases(tone, n))
 
     return partials
 
@@ -69,7 +56,7 @@ def _wave(name: str, description: str, series: Callable[[NDArray[np.float64]], N
     return Instrument(
         name=name,
         description=description,
-        quantities=(_START_PHASE,),
+        quantities=(WAVE_PHASE,),
         choices=(),
         pitch_range=(16.0, 16000.0),
         sustains=True,
