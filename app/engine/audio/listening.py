@@ -76,8 +76,9 @@ class Expected:
         ratio = self.partials.ratio
         decay = 10 ** (-3 * max(0.0, at - self.onset) / self.partials.t60) if not self.sound.held else 1.0
         gain = self.sound.gain * float(self.track.gain_at(np.array([max(0.0, at - self.onset)]))[0])
+        amplitude = self.partials.amplitude_at(max(0.0, at - self.onset))
         limit = band_limit(hz.max() * ratio, self.sound.tone.sample_rate)
-        return _Line(hz.min() * ratio, hz.max() * ratio, gain * np.abs(self.partials.amplitude) * decay * limit)
+        return _Line(hz.min() * ratio, hz.max() * ratio, gain * np.abs(amplitude) * decay * limit)
 
 
 class Listener:

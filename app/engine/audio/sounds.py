@@ -109,7 +109,7 @@ class Sound:
         times = np.arange(first, last) / self.tone.sample_rate
         partials = self.partials()
         phases = start_phases(self.tone, partials)
-        samples = sustained(partials, phases, track.cycles_at(times), track.hz_at(times), self.tone.sample_rate)
+        samples = sustained(partials, phases, times, track.cycles_at(times), track.hz_at(times), self.tone.sample_rate)
         samples *= (self.gain * track.gain_at(times)).astype(np.float32)
         self.envelope.apply(samples, first)
         left, right = pan_gains(np.clip(track.pan_at(times) + self.part.pan, -1.0, 1.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,12 +51,20 @@ class Partials:
     amplitude : float64 (P,), linear, signed
     t60 : float64 (P,), seconds for a decay of 60 dB; infinite for a partial that does not decay
     phase : float64 (P,), rad at the start; None where each is the tone's `start_phase`, or drawn from its seed
+    moving : the amplitudes (n,) of each partial in turn, at times (n,) in s after the start; None where `amplitude` holds throughout
     """
 
     ratio: NDArray[np.float64]
     amplitude: NDArray[np.float64]
     t60: NDArray[np.float64]
     phase: NDArray[np.float64] | None = None
+    moving: Callable[[NDArray[np.float64]], Iterator[NDArray[np.float64]]] | None = None
+
+    def amplitude_at(self, t_s: float) -> NDArray[np.float64]:
+        """Amplitudes (P,) `t_s` after the start, without decay."""
+        if self.moving is None:
+            return self.amplitude
+        return np.concatenate(list(self.moving(np.array([t_s]))))
 
 
 @dataclass(frozen=True, slots=True)

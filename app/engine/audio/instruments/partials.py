@@ -137,14 +137,20 @@ def powers(z: NDArray[np.complex128], count: int) -> NDArray[np.complex128]:
 
 
 def sustained(
-    partials: Partials, phases: NDArray[np.float64], cycles: NDArray[np.float64], hz: NDArray[np.float64], sample_rate: int
+    partials: Partials,
+    phases: NDArray[np.float64],
+    times: NDArray[np.float64],
+    cycles: NDArray[np.float64],
+    hz: NDArray[np.float64],
+    sample_rate: int,
 ) -> Samples:
     """The sum of undamped partials along a phase, float32 (n,).
 
-    `cycles` (n,) is the integral of the pitch in cycles, `hz` (n,) the pitch itself; `phases` (P,) in rad.
+    At `times` (n,), s after the start, `cycles` (n,) is the integral of the pitch in cycles and `hz` (n,) the pitch; `phases` (P,) in rad.
     """
+    amplitudes = partials.amplitude if partials.moving is None else partials.moving(times)
     out = np.zeros(len(cycles), np.float32)
-    for ratio, amplitude, phase in zip(partials.ratio, partials.amplitude, phases, strict=True):
+    for ratio, amplitude, phase in zip(partials.ratio, amplitudes, phases, strict=True):
         weight = _weight(hz * ratio, sample_rate)
         if weight is not None:
             turn = cycles * ratio + phase / (2 * np.pi)
