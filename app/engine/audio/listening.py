@@ -21,7 +21,7 @@ PITCH_TOLERANCE_CENTS = 1.0
 
 _ONSET_CLEAR_S = 0.050
 _LONGEST_ATTACK_S = 0.005
-_LOWEST_ONSET_HZ = 50.0
+_LOWEST_ONSET_HZ, _LOWEST_IN_STEP_HZ = 50.0, 500.0
 _BEFORE_S, _GUARD_S, _AFTER_S = 0.030, 0.010, 0.020
 _RISE = 10 ** (12 / 20)
 _LEVEL_S = 0.001
@@ -29,8 +29,9 @@ _ATTACK_DELAY_S = 0.0007
 
 _PITCH_FROM_S = 0.020
 _SHORTEST_S, _LONGEST_S = 0.050, 0.5
-_PERIODS = 10
+_PERIODS, _FEWEST = 10, 9.9
 _CHANCES = 16
+_LOOKS = 33
 _NEAR, _SEARCH = 6.0, 2.0
 _NEAR_LEVEL, _FAR_LEVEL = 10 ** (-50 / 20), 10 ** (30 / 20)
 _LOST_LEVEL = 10 ** (-30 / 20)
@@ -70,6 +71,19 @@ class Expected:
         self.partials = sound.partials()
         self.track = sound.track
 
+    @property
+    def in_step(self) -> bool:
+        """Whether the partials share a phase: such a wave may change all at once, and as late as a period after its onset."""
+        fixed = self.partials.phase is not None or self.sound.tone.parameters.get("start_phase") is not None
+        return fixed and len(self.partials.ratio) > 1
+
+    def of_one_sign(self, first: float, last: float) -> NDArray[np.bool_]:
+        """Which partials (P,) keep their sign from `first` to `last` (s): the peak of one that does not is split, and beside its line."""
+        if self.partials.moving is None:
+            return np.ones(len(self.partials.ratio), bool)
+        rows = np.stack(list(self.partials.moving(np.clip(np.linspace(first, last, _LOOKS) - self.onset, 0.0, None))))
+        return np.asarray(np.abs(np.sign(rows).sum(axis=1)) == _LOOKS, dtype=np.bool_)
+
     def lines(self, first: float, last: float, at: float) -> _Line:
         """The partials between `first` and `last`, with the levels they have at `at` (all s)."""
         hz = self.track.hz_at(np.clip(np.linspace(first, last, 9) - self.onset, 0.0, None))
@@ -97,7 +111,8 @@ class Listener:
     def onset(self, one: Expected) -> Finding:
         """How late the note begins, in s."""
         attack = one.sound.envelope.attack / self._rate
-        if attack > _LONGEST_ATTACK_S or one.sound.tone.hz < _LOWEST_ONSET_HZ:
+        lowest = _LOWEST_IN_STEP_HZ if one.in_step else _LOWEST_ONSET_HZ
+        if attack > _LONGEST_ATTACK_S or one.sound.tone.hz < lowest:
             return Finding("masked", why="too slow or too low for its onset to be seen")
         if self._borders_within(one.onset - _ONSET_CLEAR_S, one.onset + _ONSET_CLEAR_S) > 1:
             return Finding("masked", why="another note begins or ends within 50 ms")
@@ -163,10 +178,11 @@ class Listener:
         own = one.lines(first, last, (first + last) / 2)
         if own.low[0] <= 0 or 1200 * math.log2(own.high[0] / own.low[0]) > _STEADY_CENTS:
             return Finding("masked", why="its pitch moves")
-        level = own.level * one.sound.envelope.sustain * (own.high <= FADE_FROM * self._rate)
+        fit = (own.low * (last - first) > _FEWEST) & (own.high <= FADE_FROM * self._rate) & one.of_one_sign(first, last)
+        level = own.level * one.sound.envelope.sustain * fit
         strongest = int(np.argmax(level))
         if level[strongest] < _QUIET:
-            return Finding("masked", why="too quiet")
+            return Finding("masked", why="too quiet, or no partial is steady")
         if self._covered(one, strongest, float(level[strongest]), (first, last)):
             return Finding("masked", why="another partial is too near or too loud")
         return self._compare(one, float(own.low[strongest]), float(level[strongest]), first, last)

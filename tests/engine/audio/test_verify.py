@@ -124,6 +124,35 @@ def test_a_swell_of_what_sounds_before_is_not_taken_for_the_onset(written: Writt
     assert report["notes"]["rows"][2]["onset"] == "masked"
 
 
+@pytest.mark.parametrize("voice", [{"instrument": "saw"}, {"instrument": "additive", "parameters": {"partials": 64, "start_phase": 0.0}}])
+def test_a_wave_that_jumps_once_a_period_is_not_taken_for_late(written: Written, note: Make, score_of: Make, voice: Any) -> None:
+    rng = np.random.default_rng(7)
+    notes = [note(0.1 + 0.4 * place, float(hz), duration_s=0.2) for place, hz in enumerate(np.exp(rng.uniform(4.0, 8.0, 40)))]
+    score = score_of(notes, 16.5, voices=({"id": "v"} | voice,))
+    report = verify(written(score)[0], score, SETTINGS)
+    assert report["ok"], report["reasons"]
+    assert report["notes"]["onsets"]["measured"] == sum(one.hz >= 500.0 for one in notes)
+
+
+def test_a_side_band_that_changes_its_sign_is_not_the_one_that_is_measured(written: Written, note: Make, score_of: Make) -> None:
+    """As the index falls through a zero of a function of Bessel, the peak of that side band is split, up to 15 cents off its line."""
+    parameters = {"carrier_ratio": 0.5, "modulator_ratio": 0.5, "index_decay_s": 1.0}
+    indices = np.linspace(5.0, 7.4, 13).tolist()
+    voices = tuple({"id": f"{index}", "instrument": "fm", "parameters": parameters | {"index": index}} for index in indices)
+    score = score_of([note(0.1 + 0.8 * place, 301.54, voice_id=f"{index}") for place, index in enumerate(indices)], 10.5, voices=voices)
+    report = verify(written(score)[0], score, SETTINGS)
+    assert report["ok"], report["reasons"]
+    assert report["notes"]["pitches"]["measured"] == len(indices)
+
+
+def test_a_side_band_below_what_is_heard_is_not_judged(written: Written, note: Make, score_of: Make) -> None:
+    """Of a modulator three thousandths above its carrier one side band is at 2.5 Hz, where the file is kept free of offsets."""
+    voice = {"id": "v", "instrument": "fm", "parameters": {"modulator_ratio": 1.003, "index": 1.5}}
+    score = score_of([note(0.1, 838.85)], 1.0, voices=(voice,))
+    report = verify(written(score)[0], score, SETTINGS)
+    assert report["ok"], report["reasons"]
+
+
 def test_a_gliding_note_is_not_judged(written: Written, note: Make, score_of: Make) -> None:
     track = {"rate": 200, "hz": np.linspace(200, 300, 401).tolist()}
     score = score_of([note(0.0, 200.0, duration_s=2.0, track=track)], voices=({"id": "v", "instrument": "sine"},))
