@@ -262,7 +262,7 @@ def test_fm_of_whole_ratios_has_the_same_spectrum_in_every_note() -> None:
 def test_an_fm_note_whose_index_decays_is_found_at_its_pitch(
     note: Callable[..., Note], score_of: Callable[..., Score], written: Callable[..., tuple[Path, Any]]
 ) -> None:
-    given = ({"index": 3.0, "index_decay_s": 1.0}, {"index": 8.0, "index_decay_s": 0.3, "modulator_ratio": 1.4}, {"index_decay_s": 30.0})
+    given = ({"index": 3.0, "index_decay_s": 1.0}, {"index": 2.4, "index_decay_s": 0.3, "modulator_ratio": 1.4}, {"index_decay_s": 30.0})
     voices = tuple({"id": f"v{place}", "instrument": "fm", "parameters": parameters} for place, parameters in enumerate(given))
     notes = [note(0.1 + 0.8 * place, hz, voice_id=f"v{place % 3}") for place, hz in enumerate(np.geomspace(60.0, 4000.0, 9).tolist())]
     held = note(7.5, 200.0, voice_id="v0", duration_s=2.0, track={"rate": 200, "hz": [200.0]})
