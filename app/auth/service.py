@@ -21,7 +21,7 @@ from app.auth.models import LoginSession
 from app.changes.intents import op_id_of
 from app.changes.service import recall, remember
 from app.database import now
-from app.errors import Forbidden, InvalidCredentials, NotFound, TokenRevoked
+from app.errors import Conflict, Forbidden, InvalidCredentials, NotFound, TokenRevoked
 from app.extensions import db
 from app.unit_of_work import unit_of_work
 from app.users import service as users
@@ -70,7 +70,7 @@ def register(username: str, email: str, password: str, *, device: str = "", key:
                 remembered.remember(session, user.id)
                 record("auth.register", f"users/{user.id}", actor_id=user.id)
                 return _entry(user, _open(session, user.id, device))
-    except IntegrityError:  # another request registered the same between our look and our write
+    except (Conflict, IntegrityError):  # another request registered the same between our look and our write
         before = remembered.recall(db.session())
         if before is None:
             users.refuse_taken(db.session(), username, email)
