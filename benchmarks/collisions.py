@@ -16,7 +16,6 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when numpy is imported
 import json
 import math
 import random
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+
+from benchmarks.environment import peer  # noqa: E402  found by the path that is added above
 
 FILL, RADIUS, STEPS_PER_S, ROUNDS = 0.05, 0.05, 960, 5
 DURATION_S = {10: 400, 100: 100, 1000: 20}
@@ -67,12 +68,6 @@ def ours(given: dict[str, Any], compiled: bool) -> dict[str, Any]:
     return {"cpu": cpu, "collisions": int(np.count_nonzero(run.events.kind == 0))}
 
 
-def play(command: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """A program's run of the gas."""
-    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
-
-
 def main() -> None:
     """Print a line for each program and number of discs, and the ratios of collisions per CPU second."""
     commands = {name: [sys.executable, "-m", "benchmarks.collisions", name] for name in ("compiled", "plain")}
@@ -81,7 +76,7 @@ def main() -> None:
         rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
         for _ in range(ROUNDS):
             for name, command in commands.items():
-                rounds[name].append(play(command, gas(discs, duration_s * LONGER[name])))
+                rounds[name].append(peer(command, gas(discs, duration_s * LONGER[name])))
         rate = {}
         for name, found in rounds.items():
             cpu, collisions = min(one["cpu"] for one in found), found[0]["collisions"]

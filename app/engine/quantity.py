@@ -105,10 +105,10 @@ def convert(value: float, unit: str, to: str, field: str = "") -> float:
         found = float(registry.Quantity(value, source).to(target).magnitude) if alike else math.nan
     except _refusals():
         raise WrongDimension(f"Unknown unit {unit[:40]!r}; expected {_dimension_text(to)}.", field) from None
-    if alike and "hertz" in str(source) and "radian" in str(target):
-        raise WrongDimension(f"{unit[:40]!r} may count turns or radians; expected rad/s, deg/s or rpm.", field)
     if not alike:
         raise WrongDimension(f"{unit[:40]!r} is a unit of another dimension; expected {_dimension_text(to)}.", field)
+    if "hertz" in str(source) and "radian" in str(target):
+        raise WrongDimension(f"{unit[:40]!r} may count turns or radians; expected rad/s, deg/s or rpm.", field)
     return found
 
 

@@ -22,11 +22,10 @@ from app.engine.physics.solvers.nbody_motion import SteppedMotion
 from app.engine.physics.solvers.nbody_report import energies
 from app.engine.physics.trajectory import Trajectory
 from tests.databases import COMPILED
+from tests.engine.physics.random_scenes import GM
 from tests.engine.physics.scenes import AU, YEAR, planet, reference_scene, scene, star
 
 TURN = 2.0 * math.pi
-GM = 1.0 / 6.67430e-11
-"""The mass (kg) whose gravitational parameter is 1 m^3/s^2."""
 
 
 def gravity(*bodies: Body, duration_s: float, **physics: Any) -> Scene:

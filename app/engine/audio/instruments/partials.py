@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +34,9 @@ START_PHASE = Quantity(
     "Phase of every partial at the start; null draws each from the seed.",
     "chosen for this service",
 )
-
-WAVE_PHASE = Quantity(
-    "start_phase",
-    "phi",
-    "rad",
-    -2 * math.pi,
-    2 * math.pi,
-    None,
-    "Phase of the wave at the start, that of a partial at r times the pitch r times as large; null draws it from the seed.",
-    "chosen for this service",
+WAVE_PHASE = replace(
+    START_PHASE,
+    description="Phase of the wave at the start, that of a partial at r times the pitch r times as large; null draws it from the seed.",
 )
 
 

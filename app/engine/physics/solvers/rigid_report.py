@@ -64,7 +64,7 @@ class Account:
         gx, gy, gz = scene.physics.gravity
         gx, gy = (value_at(frames_of(scene, name), start, score_s) for name, start in (("gravity.x", gx), ("gravity.y", gy)))
         broken = {int(row[-1]) for row in self.events if row[1] == KINDS.index("break")}
-        left = tuple(one for index, one in enumerate(constraints.resolved(scene)) if index not in broken)
+        left = tuple(one for index, one in enumerate(scene.constraints) if index not in broken)
         return dataclasses.replace(scene, physics=dataclasses.replace(scene.physics, gravity=(gx, gy, gz)), constraints=left)
 
     @property
