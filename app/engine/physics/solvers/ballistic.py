@@ -40,7 +40,6 @@ DESCRIPTION = "Points and circles in uniform gravity, exact from event to event:
 CHANGEABLE = frozenset({"gravity.x", "gravity.y", "gravity.z", "linear_damping", "restitution"})
 USES = CHANGEABLE | {"bounds", "time_scale"}
 
-CHUNK = 2048
 STEPS_PER_EVENT = 20
 TOLERANCE = 1e-9
 NEGLIGIBLE = 1e-100
@@ -300,7 +299,10 @@ def solve(scene: Scene, progress: Progress, limit: int) -> Solution:
 
 
 class Arithmetic(NamedTuple):
-    """A way to run the event loop: the loop, a queue of events for so many bodies, a full one with more room, its numbers."""
+    """A way to run the event loop: the loop, a queue of events for so many bodies, a full one with more room, its numbers.
+
+    A call of the loop records up to `chunk` events. Lists of many would push the bodies out of the processor's cache.
+    """
 
     run: Callable[..., tuple[int, float]]
     queue: Callable[[list[tuple[float, int, int, int]], int], kernel.Queue]
@@ -308,6 +310,7 @@ class Arithmetic(NamedTuple):
     floats: Callable[[list[Any]], Any]
     integers: Callable[[list[Any]], Any]
     table: Callable[[int, int], Any]
+    chunk: int
 
 
 def _plain_table(rows: int, width: int) -> list[list[float]]:
@@ -322,7 +325,7 @@ def _same(queue: kernel.Queue) -> kernel.Queue:
     return queue
 
 
-PLAIN = Arithmetic(kernel.run, _plain_queue, _same, list, list, _plain_table)
+PLAIN = Arithmetic(kernel.run, _plain_queue, _same, list, list, _plain_table, 128)
 _arithmetic = PLAIN
 
 
@@ -335,7 +338,7 @@ def compiled(enabled: bool) -> None:
     from app.engine.physics.solvers import ballistic_compiled  # noqa: PLC0415  140 MB that the web process does without
 
     made = ballistic_compiled
-    _arithmetic = Arithmetic(made.run, made.queue, made.roomy, made.floats, made.integers, made.table)
+    _arithmetic = Arithmetic(made.run, made.queue, made.roomy, made.floats, made.integers, made.table, 2048)
 
 
 class _Run:
@@ -400,7 +403,7 @@ class _Run:
         if not self.bodies:
             return kernel.DONE  # tables without a row have no width, which the compiled loop must know
         opening = [(start, ((kernel.OPENING << 24) + i) << 24, int(self.state.count[i]), 0) for i in self.bodies if self.state.moves[i]]
-        queue, record, outcome = _arithmetic.queue(opening, len(self.bodies)), self._record(2 * CHUNK), kernel.FULL
+        queue, record, outcome = _arithmetic.queue(opening, len(self.bodies)), self._record(2 * _arithmetic.chunk), kernel.FULL
         while outcome == kernel.FULL:
             outcome, reached = _arithmetic.run(self.state, law, queue, record)
             self._keep(record)
@@ -415,7 +418,7 @@ class _Run:
 
     def _record(self, segments: int) -> kernel.Record:
         return kernel.Record(
-            _arithmetic.table(CHUNK, kernel.EVENT_WIDTH),
+            _arithmetic.table(_arithmetic.chunk, kernel.EVENT_WIDTH),
             _arithmetic.table(segments, kernel.SEGMENT_WIDTH),
             _arithmetic.integers([0, 0, 0]),
         )
@@ -468,16 +471,16 @@ def _laws(scene: Scene, grid: _Grid) -> list[kernel.Law]:
     values = dict(zip(("gravity.x", "gravity.y", "gravity.z"), physics.gravity, strict=True))
     values |= {"linear_damping": physics.linear_damping, "restitution": physics.restitution}
     frames = sorted((f for f in scene.keyframes if f.parameter in CHANGEABLE), key=lambda frame: frame.time_s)
-    starts = {0.0: values}
+    starts, deep = {0.0: values}, any(body.velocity[2] != 0.0 or body.position[2] != scene.bodies[0].position[2] for body in scene.bodies)
     for time, group in itertools.groupby(frames, key=lambda frame: max(frame.time_s, 0.0) * physics.time_scale):
         values = values | {frame.parameter: frame.value for frame in group}
         if time < end:
             starts[time] = values
     ends = [*list(starts)[1:], end]
-    return [_law(values, until, grid) for values, until in zip(starts.values(), ends, strict=True)]
+    return [_law(values, until, grid, deep) for values, until in zip(starts.values(), ends, strict=True)]
 
 
-def _law(values: dict[str, float], end: float, grid: _Grid) -> kernel.Law:
+def _law(values: dict[str, float], end: float, grid: _Grid, deep: bool) -> kernel.Law:
     """A law; gravity and damping too small to move a bit are 0, so that their squares do not vanish where they divide."""
     x, y, z, damping = (
         float(values[name]) if abs(values[name]) > NEGLIGIBLE else 0.0 for name in ("gravity.x", "gravity.y", "gravity.z", "linear_damping")
@@ -490,6 +493,7 @@ def _law(values: dict[str, float], end: float, grid: _Grid) -> kernel.Law:
         size=grid.size,
         split=grid.split,
         free=x == y == z == damping == 0.0,
+        deep=deep or z != 0.0,
     )
 
 
@@ -578,13 +582,15 @@ def _state(scene: Scene, grid: _Grid, arithmetic: Arithmetic) -> kernel.State:
         home=floats([home for home, _ in places]),
         cell=integers([-1] * n),
         following=integers([-1] * n),
-        previous=integers([-1] * n),
         head=integers([-1] * (len(grid.neighbours) + 1)),
         neighbours=integers(grid.neighbours),
         beyond=integers(grid.beyond),
         fresh=integers(grid.fresh),
         large=integers([i for i, body in enumerate(bodies) if not celled[i] and not body.sensor]),
         far=floats([0.0] * n),
+        wall=integers([0] * n),
+        leaving=floats([[math.inf] * 3 for _ in bodies]),
+        stride=floats([[0.0] * 3 for _ in bodies]),
         external=floats([0.0] * 3),
     )
     for i in range(n):

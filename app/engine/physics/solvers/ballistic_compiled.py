@@ -16,21 +16,18 @@ for _function in (
     kernel.phi1, kernel.phi2, kernel.later, kernel.later_velocity, kernel.damped, kernel.fall, kernel.newton, kernel.damped_fall,
     kernel.reach, kernel.advance, kernel.release, kernel.rest, kernel.write_event, kernel.push, kernel.predict_bounds, kernel.touch,
     kernel.hurry, kernel.relative, kernel.closeness, kernel.creep, kernel.predict_pair, kernel.predict_cells, kernel.give,
-    kernel.strike_pair, kernel.collapse,
+    kernel.strike_pair, kernel.collapse, kernel.queue_straight, kernel.predict_straight_touches, kernel.enter, kernel.cross, kernel.crowded,
 ):  # fmt: skip
     register_jitable(error_model="numpy")(_function)
 
 for _inlined in (
     kernel.write_segment,
     kernel.predict_straight,
-    kernel.predict_straight_touches,
     kernel.predict,
-    kernel.enter,
-    kernel.leave,
-    kernel.cross,
-    kernel.crowded,
+    kernel.drift,
     kernel.strike_bound,
     kernel.strike_straight,
+    kernel.happen,
 ):  # fmt: skip  called from one place in a free flight; a call would copy the whole state
     register_jitable(error_model="numpy", forceinline=True)(_inlined)
 
@@ -73,13 +70,13 @@ def _waiting(heap: Any) -> Any:
     return implementation
 
 
-@overload(kernel.tight)
-def _tight(heap: Any, bodies: Any) -> Any:
-    """An event leaves two bodies, each with one next bound and a touch with every other at most."""
-    del heap, bodies
+@overload(kernel.capacity)
+def _capacity(heap: Any) -> Any:
+    """Row 0 and the last hold no event."""
+    del heap
 
-    def implementation(heap: Any, bodies: Any) -> bool:
-        return bool(heap[0, 0] + 2 * bodies + 3 > len(heap))
+    def implementation(heap: Any) -> int:
+        return len(heap) - 2
 
     return implementation
 

@@ -40,7 +40,8 @@ class State(NamedTuple):
 
     `clock` is the time at which `position` and `velocity` hold; `contact` is -1 (on the lower bound), 1 (on the upper) or 0 for each axis;
     `low` and `high` are the bounds of the centre. `home` is the number of the cell on each axis, `cell` its index on the wrapped grid, -1
-    for a body that is too large for the cells; `head` ends with an empty cell, which -1 names. `far` is when a body meets its next bound.
+    for a body that is too large for the cells; `head` ends with an empty cell, which -1 names. `far` is when a body meets its next bound,
+    `wall` the side of it. In a straight flight `leaving` is when a body leaves its cell on each axis, `stride` how long the next ones take.
     """
 
     position: Table
@@ -62,20 +63,22 @@ class State(NamedTuple):
     home: Table
     cell: Column
     following: Column
-    previous: Column
     head: Column
     neighbours: Table
     beyond: Table
     fresh: Table
     large: Column
     far: Column
+    wall: Column
+    leaving: Table
+    stride: Table
     external: Column
 
 
 class Law(NamedTuple):
     """What acts on the bodies until `end` (s): gravity (m/s^2), damping (1/s), restitution of the bounds, size (m) and number of cells.
 
-    `free` where neither gravity nor damping acts.
+    `free` where neither gravity nor damping acts, `deep` where bodies differ in z or move along it.
     """
 
     gravity: tuple[float, float, float]
@@ -85,6 +88,7 @@ class Law(NamedTuple):
     size: float
     split: tuple[int, int, int]
     free: bool
+    deep: bool
 
 
 class Record(NamedTuple):
@@ -290,38 +294,54 @@ def predict_bounds(s: State, law: Law, heap: Any, i: int, now: float) -> None:
 
 
 def predict_straight(s: State, law: Law, heap: Any, i: int, now: float) -> None:
-    """`predict_bounds` under a free law."""
+    """`predict_bounds` under a free law, for all the cells that body i crosses in its flight."""
     p, v, low, high, home = s.position[i], s.velocity[i], s.low[i], s.high[i], s.home[i]
+    leaving, stride = s.leaving[i], s.stride[i]
     dt, size, split, celled = now - s.clock[i], law.size, law.split, s.cell[i] >= 0
-    bound, bound_side, cross, cross_side = math.inf, 0, math.inf, 0
+    bound = math.inf
     for q in range(3):
         u = v[q]
+        leaving[q] = math.inf
         if u < 0.0:
             x = p[q] + u * dt
             t = (low[q] - x) / u
             if t < bound:
-                bound, bound_side = t, 2 * q
+                bound = t
+                s.wall[i] = 2 * q
             if celled and split[q] > 1:
                 t = ((home[q] - 0.25) * size - x) / u
-                if t < cross:
-                    cross, cross_side = t, 2 * q
+                leaving[q], stride[q] = now + t if t > 0.0 else now, -size / u
         elif u > 0.0:
             x = p[q] + u * dt
             t = (high[q] - x) / u
             if t < bound:
-                bound, bound_side = t, 2 * q + 1
+                bound = t
+                s.wall[i] = 2 * q + 1
             if celled and split[q] > 1:
                 t = ((home[q] + 1.25) * size - x) / u
-                if t < cross:
-                    cross, cross_side = t, 2 * q + 1
-    far = now + bound if bound > 0.0 else now
-    s.far[i] = far
-    if cross < bound:
-        t = now + cross if cross > 0.0 else now
-        if t <= law.end:
-            heapq.heappush(heap, (t, ((CROSSING << 24) + i << 24) + cross_side, s.count[i], 0))
-    elif far <= law.end:
-        heapq.heappush(heap, (far, ((BOUND << 24) + i << 24) + bound_side, s.count[i], 0))
+                leaving[q], stride[q] = now + t if t > 0.0 else now, size / u
+    s.far[i] = now + bound if bound > 0.0 else now
+    queue_straight(s, law, heap, i)
+
+
+def queue_straight(s: State, law: Law, heap: Any, i: int) -> None:
+    """Queue the next bound that body i meets in a straight flight, or that it leaves its cell, whichever comes first."""
+    t, leaving, axis = s.far[i], s.leaving[i], -1
+    x, y, z = leaving[0], leaving[1], leaving[2]
+    if x < t:
+        t, axis = x, 0
+    if y < t:
+        t, axis = y, 1
+    if z < t:
+        t, axis = z, 2
+    if t > law.end:
+        return
+    if axis < 0:
+        heapq.heappush(heap, (t, (BOUND << 48) + (i << 24) + s.wall[i], s.count[i], 0))
+    elif s.velocity[i][axis] > 0.0:
+        heapq.heappush(heap, (t, (CROSSING << 48) + (i << 24) + 2 * axis + 1, s.count[i], 0))
+    else:
+        heapq.heappush(heap, (t, (CROSSING << 48) + (i << 24) + 2 * axis, s.count[i], 0))
 
 
 def touch(s: State, law: Law, i: int, j: int, now: float) -> float:
@@ -448,23 +468,29 @@ def predict_cells(s: State, law: Law, heap: Any, i: int, now: float, cells: Any)
 def predict_straight_touches(s: State, law: Law, heap: Any, i: int, now: float, cells: Any) -> None:
     """`predict_cells` under a free law: what `touch` finds, in one piece, up to the next bound of either body."""
     position, velocity, clock, radius = s.position, s.velocity, s.clock, s.radius
-    head, following, farthest = s.head, s.following, s.far
+    head, following, farthest, deep = s.head, s.following, s.far, law.deep
     p, v, dt, r = position[i], velocity[i], now - clock[i], radius[i]
     vx, vy, vz = v[0], v[1], v[2]
     x, y, z = p[0] + vx * dt, p[1] + vy * dt, p[2] + vz * dt
-    last = min(farthest[i], law.end)
+    last = farthest[i] if farthest[i] < law.end else law.end
     for cell in cells:
         j = head[cell]
         while j >= 0:
+            if j == i:
+                j = following[j]
+                continue
             p, v, dt = position[j], velocity[j], now - clock[j]
-            ux, uy, uz = v[0], v[1], v[2]
-            dx, dy, dz = p[0] + ux * dt - x, p[1] + uy * dt - y, p[2] + uz * dt - z
-            ux, uy, uz = ux - vx, uy - vy, uz - vz
-            b = dx * ux + dy * uy + dz * uz
+            ux, uy = v[0], v[1]
+            dx, dy = p[0] + ux * dt - x, p[1] + uy * dt - y
+            ux, uy = ux - vx, uy - vy
+            b, depth, dive = dx * ux + dy * uy, 0.0, 0.0
+            if deep:
+                dz, uz = p[2] + v[2] * dt - z, v[2] - vz
+                b, depth, dive = b + dz * uz, dz * dz, uz * uz
             if b < 0.0:
                 sigma = r + radius[j]
-                c = dx * dx + dy * dy + dz * dz - sigma * sigma
-                square = b * b - (ux * ux + uy * uy + uz * uz) * c
+                c = dx * dx + dy * dy + depth - sigma * sigma
+                square = b * b - (ux * ux + uy * uy + dive) * c
                 if c <= 0.0:
                     t = now if -b > STILL * sigma * (hurry(velocity[i]) + hurry(v)) else math.inf
                 elif square > 0.0:
@@ -502,21 +528,8 @@ def predict(s: State, law: Law, heap: Any, i: int, now: float, fresh: int) -> No
 def enter(s: State, i: int, cell: int) -> None:
     """Put body i at the head of a cell's list."""
     s.cell[i] = cell
-    s.previous[i] = -1
     s.following[i] = s.head[cell]
-    if s.head[cell] >= 0:
-        s.previous[s.head[cell]] = i
     s.head[cell] = i
-
-
-def leave(s: State, i: int) -> None:
-    """Take body i out of its cell's list."""
-    if s.previous[i] >= 0:
-        s.following[s.previous[i]] = s.following[i]
-    else:
-        s.head[s.cell[i]] = s.following[i]
-    if s.following[i] >= 0:
-        s.previous[s.following[i]] = s.previous[i]
 
 
 def cross(s: State, i: int, side: int) -> int:
@@ -524,11 +537,29 @@ def cross(s: State, i: int, side: int) -> int:
 
     A cell is left only a quarter beyond its border, so that no rounding sends a body back and forth.
     """
-    old: int = s.cell[i]
+    old, following = s.cell[i], s.following
     s.home[i][side // 2] += 1.0 if side % 2 else -1.0
-    leave(s, i)
+    j = s.head[old]
+    if j == i:
+        s.head[old] = following[i]
+    else:
+        while following[j] != i:
+            j = following[j]
+        following[j] = following[i]
     enter(s, i, s.beyond[old][side])
-    return 6 * old + side
+    row: int = 6 * old + side
+    return row
+
+
+def drift(s: State, law: Law, heap: Any, i: int, side: int, now: float) -> None:
+    """Move body i to the next cell on its straight flight, and queue what it can meet there."""
+    s.leaving[i][side // 2] += s.stride[i][side // 2]
+    fresh = s.fresh[cross(s, i, side)]
+    queue_straight(s, law, heap, i)
+    for cell in fresh:
+        if s.head[cell] >= 0:
+            predict_straight_touches(s, law, heap, i, now, fresh)
+            return
 
 
 def crowded(s: State, i: int, t: float) -> bool:
@@ -689,10 +720,33 @@ def waiting(heap: Any) -> int:
     return len(heap)
 
 
-def tight(heap: Any, bodies: int) -> bool:
-    """Whether the queue may lack room for what follows an event; a list has room."""
-    del heap, bodies
-    return False
+def capacity(heap: Any) -> int:
+    """How many events the queue has room for; a list has room."""
+    del heap
+    return 1 << 62
+
+
+def happen(s: State, law: Law, heap: Any, record: Record, rank: int, i: int, j: int, t: float) -> bool:
+    """Handle an event other than a crossing, and queue what follows from it; True when the bodies are settling on each other."""
+    struck, other = rank == BOUND, -1
+    if rank == BOUND:
+        strike_bound(s, law, record, i, j, t)
+    elif rank != OPENING:
+        other = j
+        struck = strike_straight(s, record, i, j, t) if law.free else strike_pair(s, law, record, i, j, t)
+        if not struck:
+            predict_pair(s, law, heap, i, j, t)
+    settling = False
+    for body in (i, other):
+        if body < 0 or not s.moves[body]:
+            continue
+        if struck:
+            write_segment(s, law, record, body)
+        if struck or other < 0:
+            predict(s, law, heap, body, t, -1)
+        if struck or other >= 0:
+            settling = crowded(s, body, t) or settling
+    return settling
 
 
 def run(s: State, law: Law, queue: Queue, record: Record) -> tuple[int, float]:
@@ -701,39 +755,35 @@ def run(s: State, law: Law, queue: Queue, record: Record) -> tuple[int, float]:
     An event OPENING queues what can happen to a body from the start of a law on. Returned beside the outcome is the time reached (s).
     """
     s, record, heap = lent(s), lent(record), lent(queue).rows
-    count, bodies, t, mask = s.count, len(s.clock), 0.0, (1 << 24) - 1
-    room, segments, silent = len(record.events) - EVENT_ROOM, len(record.segments) - SEGMENT_ROOM, 0
-    while waiting(heap) > 0:
+    count, used, free, mask = s.count, record.used, law.free, (1 << 24) - 1
+    room, segments = len(record.events) - EVENT_ROOM, len(record.segments) - SEGMENT_ROOM
+    most = (
+        capacity(heap) - 2 * len(s.clock) - 2
+    )  # an event leaves two bodies, each with one next bound and a touch with every other at most
+    outcome, steps, t = DONE, 0, 0.0
+    while True:
+        queued = waiting(heap)
+        if queued == 0:
+            break
+        if steps >= SILENT_CHUNK or used[0] >= room or used[1] >= segments or queued > most:
+            outcome = FULL
+            break
         t, key, first, second = heapq.heappop(heap)
         rank, i, j = key >> 48, key >> 24 & mask, key & mask
-        if count[i] != first or (STATIC <= rank <= BALL and count[j] != second):
+        if count[i] != first:
             continue
-        struck, other, fresh = rank == BOUND, -1, -1
         if rank == CROSSING:
-            fresh = cross(s, i, j)
-        elif rank == BOUND:
-            strike_bound(s, law, record, i, j, t)
-        elif rank != OPENING:
-            other = j
-            struck = strike_straight(s, record, i, j, t) if law.free else strike_pair(s, law, record, i, j, t)
-            if not struck:
-                predict_pair(s, law, heap, i, j, t)
-        settling = False
-        for body in (i, other):
-            if body < 0 or not s.moves[body]:
-                continue
-            if struck:
-                write_segment(s, law, record, body)
-            if struck or other < 0:
-                predict(s, law, heap, body, t, fresh)
-            if struck or other >= 0:
-                settling = crowded(s, body, t) or settling
-        if rank != OPENING:
-            record.used[2] += 1
-            silent += 1
-        if settling:
+            if free:
+                drift(s, law, heap, i, j, t)
+            else:
+                predict(s, law, heap, i, t, cross(s, i, j))
+        elif rank >= STATIC and count[j] != second:
+            continue
+        elif happen(s, law, heap, record, rank, i, j, t):
+            steps += 1
             collapse(s, law, record, i, t)
-            return COLLAPSED, t
-        if record.used[0] >= room or record.used[1] >= segments or silent >= SILENT_CHUNK or tight(heap, bodies):
-            return FULL, t
-    return DONE, t
+            outcome = COLLAPSED
+            break
+        steps += rank != OPENING
+    used[2] += steps
+    return outcome, t
