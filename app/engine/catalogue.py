@@ -132,6 +132,16 @@ HARMONY = _by_name(
     Quantity("a4_hz", "A4", "Hz", 380, 480, 440.0, "Frequency of A4.", "ISO 16:1975 gives 440 Hz"),
     Quantity("range.low_hz", "f_low", "Hz", 16, 16000, 16.0, "Lowest sounding pitch.", _OURS),
     Quantity("range.high_hz", "f_high", "Hz", 16, 16000, 16000.0, "Highest sounding pitch.", _OURS),
+    Quantity(
+        "swing",
+        "s",
+        "1",
+        0.5,
+        0.75,
+        0.5,
+        "Share that the first of two steps of the time grid takes: 0.5 is straight, 2/3 a triplet's swing; it delays every second line.",
+        _OURS,
+    ),
     Quantity("max_notes_per_second", "n", "1", 1, 200, 40.0, "Most notes a second in one voice; closer ones are merged.", _OURS),
 )
 

@@ -162,6 +162,7 @@ class HarmonySchema(BaseSchema):
     range = fields.Nested(PitchRangeSchema, load_default=lambda: PitchRangeSchema().load({}))
     quantize_pitch = fields.String(load_default="none", validate=validate.OneOf(QUANTIZE_PITCH))
     quantize_time = fields.String(load_default="none", validate=validate.OneOf(QUANTIZE_TIME))
+    swing = measure("harmony", "swing")
     max_notes_per_second = measure("harmony", "max_notes_per_second")
 
     @ma.validates("scale_cents")

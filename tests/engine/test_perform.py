@@ -80,6 +80,7 @@ HARMONY = {
     "range": {"low_hz": 16, "high_hz": 16000},
     "quantize_pitch": "none",
     "quantize_time": "none",
+    "swing": 0.5,
     "max_notes_per_second": 40,
 }
 

@@ -52,6 +52,8 @@ def universe(ada: Any) -> str:
         ({"range": {"low_hz": 15}}, ["range", "low_hz"]),
         ({"quantize_pitch": "nearest"}, ["quantize_pitch"]),
         ({"quantize_time": "1/7"}, ["quantize_time"]),
+        ({"swing": 0.49}, ["swing"]),
+        ({"swing": 0.76}, ["swing"]),
         ({"max_notes_per_second": 201}, ["max_notes_per_second"]),
     ],
 )
@@ -82,10 +84,27 @@ def test_put_gives_every_default(ada: Any, universe: str) -> None:
         "range": {"low_hz": 16.0, "high_hz": 16000.0},
         "quantize_pitch": "none",
         "quantize_time": "none",
+        "swing": 0.5,
         "max_notes_per_second": 40.0,
     }
     assert ada.get(f"/universes/{universe}/harmony").json == answer.json
     assert answer.headers["ETag"] == '"3"'
+
+
+def test_a_scene_swings_as_its_universe_until_it_says_otherwise(ada: Any, universe: str) -> None:
+    ada.patch(f"/universes/{universe}", json={"harmony": {"swing": 0.6, "quantize_time": "1/8"}})
+    scene = ada.post(f"/universes/{universe}/scenes", json={"name": "A"}).json["id"]
+    assert ada.get(f"/scenes/{scene}/effective").json["harmony"]["swing"] == {"value": 0.6, "from": "universe"}
+    assert ada.patch(f"/scenes/{scene}", json={"harmony": {"swing": 0.7}}).status_code == 200
+    assert ada.get(f"/scenes/{scene}/effective").json["harmony"]["swing"] == {"value": 0.7, "from": "scene"}
+    ada.patch(f"/scenes/{scene}", json={"harmony": {"swing": None}})
+    assert ada.get(f"/scenes/{scene}/effective").json["harmony"]["swing"]["value"] == 0.6
+
+
+@pytest.mark.parametrize("key", ["Cb", "E#", "Fb", "B#", "Fx", "C##", "Abb", "G\u266d", "f\u266f", "D\U0001d12b"])
+def test_a_key_stays_spelled_as_it_was_given(ada: Any, universe: str, key: str) -> None:
+    assert ada.patch(f"/universes/{universe}", json={"harmony": {"key": key}}).json["harmony"]["key"] == key
+    assert ada.get(f"/universes/{universe}/harmony").json["key"] == key
 
 
 def test_part_of_a_range_is_held_against_the_part_that_stays(ada: Any, universe: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.engine.catalogue import HARMONY
 from app.engine.errors import EngineError
+from app.engine.music.grid import STRAIGHT, Grid
 from app.engine.music.pitch import cents, key_class, round_half_away
 from app.engine.music.scales import CUSTOM, scale_cents
 from app.engine.music.tunings import CUSTOM as CUSTOM_TUNING
@@ -84,6 +85,7 @@ class Harmony:
     high_hz: float = 16000.0
     quantize_pitch: str = "none"
     quantize_time: str = "none"
+    swing: float = STRAIGHT
     max_notes_per_second: float = 40.0
 
     @classmethod
@@ -111,6 +113,7 @@ class Harmony:
             high_hz=_number(limits, "high_hz", "range."),
             quantize_pitch=_one_of(given.get("quantize_pitch", "none"), QUANTIZE_PITCH, "quantize_pitch"),
             quantize_time=_one_of(given.get("quantize_time", "none"), QUANTIZE_TIME, "quantize_time"),
+            swing=_number(given, "swing"),
             max_notes_per_second=_number(given, "max_notes_per_second"),
         )
         if harmony.low_hz >= harmony.high_hz:
@@ -120,11 +123,11 @@ class Harmony:
         return harmony
 
     @property
-    def grid_s(self) -> float | None:
-        """The spacing of the time grid in s; None without one."""
+    def grid(self) -> Grid | None:
+        """The grid of time that notes move to; None without one."""
         if self.quantize_time == "none":
             return None
-        return 60.0 / self.tempo_bpm * 4.0 / int(self.quantize_time.removeprefix("1/"))
+        return Grid(60.0 / self.tempo_bpm * 4.0 / int(self.quantize_time.removeprefix("1/")), self.swing)
 
     def degrees(self) -> PitchSet:
         """The degrees of the scale in the tuning; index 0 is the key note of octave 4.

@@ -157,6 +157,7 @@ class _Builder:
     def _report(self, tuned: Sequence[TunedVoice]) -> dict[str, Any]:
         return {
             "name": self.scene.name,
+            "key": str(self.scene.harmony.get("key", "C")),
             "merged": self.counts.merged,
             "clamped": self.counts.clamped,
             "dropped": self.counts.dropped,
@@ -180,7 +181,7 @@ class _Builder:
                 sustained += self._sustained(group)
         tuned = TunedVoice(voice_id, self.harmony, [*strokes, *(stroke for stroke, _ in sustained)], [track for _, track in sustained])
         struck, self.counts.merged[voice_id] = merged(
-            on_grid(strokes, self.harmony.grid_s, self.scene.duration_s, self.origin_s), tuned.sounding, self.harmony.max_notes_per_second
+            on_grid(strokes, self.harmony.grid, self.scene.duration_s, self.origin_s), tuned.sounding, self.harmony.max_notes_per_second
         )
         notes = [self._note(stroke, tuned, None) for stroke in struck]
         return [*notes, *(self._note(stroke, tuned, track) for stroke, track in sustained)], tuned

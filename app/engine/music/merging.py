@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.engine.music.grid import Grid
+
 # Notes exactly 1/n apart may come out a rounding error closer.
 _ROUNDING = 1e-9
 
@@ -29,18 +31,18 @@ class Stroke:
     proportional: bool = False
 
 
-def on_grid(strokes: Iterable[Stroke], grid_s: float | None, duration_s: float, origin_s: float = 0.0) -> list[Stroke]:
+def on_grid(strokes: Iterable[Stroke], grid: Grid | None, duration_s: float, origin_s: float = 0.0) -> list[Stroke]:
     """Strokes moved to the nearest grid line before the end, of two equally near to the earlier; as they are without a grid.
 
     Times count from `origin_s` on the grid; no stroke moves to before it.
     """
-    if grid_s is None:
+    if grid is None:
         return list(strokes)
-    first, last = math.ceil(origin_s / grid_s), math.ceil((origin_s + duration_s) / grid_s) - 1
+    first, last = grid.first_from(origin_s), grid.first_from(origin_s + duration_s) - 1
 
     def moved(stroke: Stroke) -> Stroke:
-        line = min(math.ceil((origin_s + stroke.t_s) / grid_s - 0.5), last)
-        return replace(stroke, t_s=max(line, first) * grid_s - origin_s)
+        line = min(grid.nearest(origin_s + stroke.t_s), last)
+        return replace(stroke, t_s=max(grid.at(max(line, first)) - origin_s, 0.0))
 
     return [moved(stroke) for stroke in strokes]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.engine.physics.scene import Body, Bounds, Orbit, Physics, Scene
@@ -67,6 +68,11 @@ def event(kind: str, **given: Any) -> dict[str, Any]:
 def of(quantity: str, bodies: Any = "all") -> dict[str, Any]:
     """A source."""
     return {"bodies": bodies, "quantity": quantity}
+
+
+def mapped(scene: Scene, *mappings: Mapping[str, Any], voices: Sequence[Mapping[str, Any]] | None = None) -> Scene:
+    """A scene with these mappings, and with these voices or the one of default settings."""
+    return replace(scene, voices=tuple(voices or [voice()]), mappings=mappings)
 
 
 CONTINUOUS = {"type": "continuous"}

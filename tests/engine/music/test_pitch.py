@@ -49,6 +49,22 @@ def test_the_twelve_keys_and_their_enharmonics_have_their_classes():
     assert [key_class(key) for key in ("C", "Db", "D", "D♯", "Fb", "E#", "F#", "G", "Ab", "A", "B♭", "Cb")] == list(range(12))
 
 
+def test_every_spelling_of_a_key_counts_its_sharps_and_flats_from_its_letter():
+    signs = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1, "x": 2, "𝄪": 2, "##": 2, "♯♯": 2, "bb": -2, "𝄫": -2, "♭♭": -2, "♮": 0}
+    for letter, place in zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True):
+        for sign, shift in signs.items():
+            assert key_class(letter + sign) == key_class(letter.lower() + sign) == (place + shift) % 12
+            # The octave belongs to the letter: Cb4 lies below C4, B#4 above B4.
+            assert note_to_midi(f"{letter}{sign}4") == 60 + place + shift
+
+
+def test_equal_spellings_of_a_key_give_the_same_pitches():
+    for one, other in (("Cb", "B"), ("B#", "C"), ("E#", "F"), ("Fb", "E"), ("Fx", "G"), ("Abb", "G"), ("C##", "D"), ("Gb", "F#")):
+        for tuning in ("equal", "just", "pythagorean", "harmonic"):
+            pitches = [Harmony.read({"key": key, "tuning": {"type": tuning}}).degrees() for key in (one, other)]
+            assert pitches[0] == pitches[1]
+
+
 @pytest.mark.parametrize("wrong", ["", "H", "C4", "C#b#", "Am"])
 def test_a_key_that_is_no_note_is_refused_by_name(wrong):
     with pytest.raises(EngineError) as refusal:
@@ -216,6 +232,7 @@ def test_resonance_tuning_refuses_too_few_too_many_and_too_close(pitches):
         ({"range": {"low_hz": 500, "high_hz": 400}}, "range.low_hz"),
         ({"quantize_pitch": "yes"}, "quantize_pitch"),
         ({"quantize_time": "1/3"}, "quantize_time"),
+        ({"swing": 0.8}, "swing"),
         ({"time_signature": "4/5"}, "time_signature"),
         ({"max_notes_per_second": 0}, "max_notes_per_second"),
     ],

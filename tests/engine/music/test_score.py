@@ -15,7 +15,7 @@ from app.engine.music.score import Score
 from app.engine.physics.events import KINDS
 from app.engine.physics.scene import Body, Bounds, Keyframe, Marker, Orbit, Physics, Scene
 from app.engine.physics.solvers import run
-from tests.engine.music.scenes import CONTINUOUS, DAY_S, TRAPPIST_DAYS, balls, event, mapping, of, orbits, trappist, voice
+from tests.engine.music.scenes import CONTINUOUS, DAY_S, TRAPPIST_DAYS, balls, event, mapped, mapping, of, orbits, trappist, voice
 
 
 def perform(scene: Scene) -> Score:
@@ -27,10 +27,6 @@ def collisions(scene: Scene):
     events = run(scene).events
     rows = events.kind == KINDS.index("collision")
     return events.time[rows], events.body[rows], events.impulse[rows]
-
-
-def mapped(scene: Scene, *mappings, voices=None) -> Scene:
-    return replace(scene, voices=tuple(voices or [voice()]), mappings=mappings)
 
 
 # --- default content -------------------------------------------------------------------------------------------------------------
