@@ -107,6 +107,46 @@ class SimulationSchema(ArtefactSchema):
     warnings = fields.List(fields.String(), required=True)
 
 
+class TuningReportSchema(ma.Schema):
+    """What tuning did to one voice; null is what cannot be said, of no notes or of more pitches than are compared."""
+
+    voice_id = fields.String(required=True)
+    notes = fields.Integer(required=True)
+    moved = fields.Integer(required=True, metadata={"description": "Notes that do not sound at their physical pitch."})
+    mean_cents = fields.Float(required=True, allow_none=True, metadata={"description": "Mean error; sharp is above 0."})
+    rms_cents = fields.Float(required=True, allow_none=True)
+    largest_cents = fields.Float(required=True, allow_none=True)
+    largest_note = fields.Integer(required=True, allow_none=True, metadata={"description": "Its place in the score."})
+    neighbours = fields.Integer(required=True, metadata={"description": "Intervals of pitches next to each other."})
+    neighbours_changed = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Of these, with another name than before."}
+    )
+    others = fields.Integer(required=True, metadata={"description": "Intervals of other pitches."})
+    others_changed = fields.Integer(required=True, allow_none=True)
+
+
+class ScoreReportSchema(ma.Schema):
+    """How the notes came about, and what merging, clamping and tuning did to them. Scores of older engines lack what came later."""
+
+    name = fields.String(required=True)
+    key = fields.String(metadata={"description": "As it is spelled in the harmony."})
+    merged = fields.Dict(required=True, metadata={"description": "Notes merged into others, by voice."})
+    clamped = fields.Dict(required=True, metadata={"description": "Values clamped, by mapping."})
+    dropped = fields.Dict(required=True, metadata={"description": "Values dropped, by mapping."})
+    domains = fields.Dict(required=True, metadata={"description": "Domains in force in the unit of the source, by mapping."})
+    tuning = fields.List(fields.Nested(TuningReportSchema), metadata={"description": "What tuning did, voice by voice."})
+    intervals = fields.List(
+        fields.Dict(), required=True, metadata={"description": "Neighbouring pitches of each voice: cents and names, physical and tuned."}
+    )
+    interval_names_changed = fields.List(
+        fields.Dict(),
+        required=True,
+        metadata={"description": "Intervals that tuning gave another name; `neighbours` says of what pitches."},
+    )
+    markers = fields.List(fields.Dict(), required=True)
+    warnings = fields.List(fields.String(), required=True)
+
+
 class ScoreSchema(ArtefactSchema):
     """A score, without its notes."""
 
@@ -114,7 +154,7 @@ class ScoreSchema(ArtefactSchema):
     duration_s = fields.Float(required=True)
     score_hash = fields.String(required=True, allow_none=True)
     note_count = fields.Integer(required=True, allow_none=True)
-    report = fields.Dict(required=True, allow_none=True)
+    report = fields.Nested(ScoreReportSchema, required=True, allow_none=True)
     midi_report = fields.Dict(required=True, allow_none=True)
 
 

@@ -151,10 +151,13 @@ class _Builder:
             duration_s=self.scene.duration_s,
             loop=self.scene.loop,
             modes=modes_of(self.scene, notes),
-            report=self._report([voice for _, voice in tuned]),
+            report=self._report([voice for _, voice in tuned], notes),
         )
 
-    def _report(self, tuned: Sequence[TunedVoice]) -> dict[str, Any]:
+    def _report(self, tuned: Sequence[TunedVoice], notes: Sequence[Note]) -> dict[str, Any]:
+        errors: dict[str, list[tuple[int, float]]] = {voice.voice_id: [] for voice in tuned}
+        for index, note in enumerate(notes):
+            errors[note.voice_id].append((index, note.cents_error))
         return {
             "name": self.scene.name,
             "key": str(self.scene.harmony.get("key", "C")),
@@ -162,6 +165,7 @@ class _Builder:
             "clamped": self.counts.clamped,
             "dropped": self.counts.dropped,
             "domains": self.evaluator.domains(),
+            "tuning": [voice.summary(errors[voice.voice_id]) for voice in tuned],
             "intervals": [row for voice in tuned for row in voice.intervals()],
             "interval_names_changed": [row for voice in tuned for row in voice.changed()],
             "markers": [{"time_s": marker.time_s, "name": marker.name} for marker in self.scene.markers],

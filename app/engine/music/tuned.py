@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,31 @@ class TunedVoice:
         neighbours = {(low.hz, high.hz) for low, high in itertools.pairwise(notes)}
         rows = [{**self._row(low, high), "neighbours": (low.hz, high.hz) in neighbours} for low, high in pairs]
         return [row for row in rows if (row["name"], row["octaves"]) != (row["tuned_name"], row["tuned_octaves"])]
+
+    def summary(self, errors: Sequence[tuple[int, float]]) -> dict[str, Any]:
+        """What tuning did to the voice, in one row: how far its notes moved, and how many interval names changed.
+
+        `errors` are the cents by which its notes differ from the physics, each with its place in the score; of a note that moves, those of
+        its first pitch. Means are over notes; what cannot be said is None: of no notes, or of more pitches than are compared.
+        """
+        sizes = [error for _, error in errors]
+        count = len(sizes)
+        worst = max(errors, key=lambda one: (abs(one[1]), -one[0]), default=None)
+        pitches, changed = len(self._by_pitch), self.changed()
+        listed = pitches <= _MOST_LISTED
+        return {
+            "voice_id": self.voice_id,
+            "notes": count,
+            "moved": sum(size != 0.0 for size in sizes),
+            "mean_cents": math.fsum(sizes) / count if count else None,
+            "rms_cents": math.sqrt(math.fsum(size * size for size in sizes) / count) if count else None,
+            "largest_cents": worst[1] if worst else None,
+            "largest_note": worst[0] if worst else None,
+            "neighbours": max(pitches - 1, 0),
+            "neighbours_changed": sum(row["neighbours"] for row in changed) if listed else None,
+            "others": pitches * (pitches - 1) // 2 - max(pitches - 1, 0),
+            "others_changed": sum(not row["neighbours"] for row in changed) if pitches <= _ALL_PAIRS else None,
+        }
 
     def _resonant(self, tracks: Sequence[Mapping[str, Floats]]) -> dict[float, float]:
         if any("hz" in track for track in tracks):

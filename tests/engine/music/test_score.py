@@ -102,6 +102,36 @@ def test_resonance_tuning_in_a_score_moves_trappist_1_to_its_keys_and_reports_wh
     assert changed == {("h", "d"), ("h", "b")}
 
 
+def test_the_report_says_what_resonance_tuning_cost_trappist_1_and_what_it_kept():
+    """The sizes that the tuning must hit are ratios of published periods; the ratios that it takes are of small whole numbers."""
+    resonant = {"tuning": {"type": "resonance"}, "quantize_pitch": "tuning"}
+    score = perform(trappist(harmony=resonant))
+    rows = [row for row in score.report["intervals"] if row["voice_id"] == "default-orbits"]
+    ratios = [8 / 5, 5 / 3, 3 / 2, 3 / 2, 4 / 3, 3 / 2]
+    assert [row["tuned_cents"] for row in reversed(rows)] == pytest.approx([1200 * math.log2(ratio) for ratio in ratios], abs=1e-9)
+    assert all((row["name"], row["octaves"]) == (row["tuned_name"], row["tuned_octaves"]) for row in rows)
+    orbits_row, transits_row = score.report["tuning"]
+    b, h = TRAPPIST_DAYS["b"], TRAPPIST_DAYS["h"]
+    low = 1200 * math.log2(math.prod(ratios) / (h / b))
+    worst = orbits_row["largest_note"]
+    assert (orbits_row["largest_cents"], score.notes[worst].provenance["body_id"]) == (pytest.approx(low, abs=1e-9), "b")
+    assert low == pytest.approx(-60.3, abs=0.05)
+    held = [note.cents_error for note in score.notes if note.track]
+    assert orbits_row["mean_cents"] == pytest.approx(np.mean(held), rel=1e-12)
+    assert orbits_row["rms_cents"] == pytest.approx(np.sqrt(np.mean(np.square(held))), rel=1e-12)
+    told = {name: orbits_row[name] for name in ("notes", "moved", "neighbours", "neighbours_changed", "others", "others_changed")}
+    assert told == {"notes": 7, "moved": 6, "neighbours": 6, "neighbours_changed": 0, "others": 15, "others_changed": 2}
+    assert transits_row["notes"] == len(score.notes) - 7
+    untuned = perform(trappist()).report["tuning"]
+    assert [(row["moved"], row["rms_cents"], row["others_changed"]) for row in untuned] == [(0, 0.0, 0)] * 2
+
+
+def test_a_voice_without_notes_says_nothing_of_its_tuning():
+    still = Physics(gravity=(0.0, 0.0, 0.0), bounds=None)
+    (row,) = perform(mapped(balls(1.0, physics=still), mapping())).report["tuning"]
+    assert (row["notes"], row["mean_cents"], row["largest_note"], row["neighbours"]) == (0, None, None, 0)
+
+
 def test_orbits_too_far_apart_for_the_range_sound_octaves_lower_with_their_ratios_kept():
     # Neptune against Mercury: 684, so that Mercury would sound at 89 kHz.
     scene = orbits({"mercury": 88.0 * DAY_S, "neptune": 60190.0 * DAY_S}, duration_s=4.0)

@@ -1,0 +1,52 @@
+"""What a score says of its music, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.audio.conftest import Studio
+
+PATIENT = {"Prefer": "wait=30"}
+RESONANT = {"tuning": {"type": "resonance"}, "quantize_pitch": "tuning"}
+
+
+def scored(studio: Studio, scene_id: Any) -> dict[str, Any]:
+    """The finished score of a scene."""
+    answer = studio.owner.post(f"/scenes/{scene_id}/score", json={}, headers=PATIENT)
+    assert answer.status_code == 201, answer.text
+    score: dict[str, Any] = answer.json["score"]
+    assert score["status"] == "succeeded", answer.text
+    return score
+
+
+def trappist(studio: Studio) -> tuple[str, str]:
+    """The universe of TRAPPIST-1 and its scene."""
+    universe = studio.owner.post("/universes/from-reference", json={"system": "trappist_1"}).json["id"]
+    scene = studio.owner.get(f"/universes/{universe}/scenes").json["items"][0]["id"]
+    return universe, scene
+
+
+def test_a_score_says_which_interval_names_its_tuning_changed(ada: Studio) -> None:
+    _, scene = trappist(ada)
+    ada.owner.patch(f"/scenes/{scene}", json={"harmony": RESONANT, "duration_s": 4})
+    report = scored(ada, scene)["report"]
+    rows = [row for row in report["intervals"] if row["voice_id"] == report["tuning"][0]["voice_id"]]
+    assert [row["name"] for row in reversed(rows)] == [row["tuned_name"] for row in reversed(rows)] == ["m6", "M6", "P5", "P5", "P4", "P5"]
+    first = report["tuning"][0]
+    assert round(first["largest_cents"], 1) == -60.3
+    assert (first["neighbours"], first["neighbours_changed"]) == (6, 0)
+    assert first["others_changed"] == sum(row["voice_id"] == first["voice_id"] for row in report["interval_names_changed"]) == 2
+    assert not any(row["neighbours"] for row in report["interval_names_changed"])
+
+
+def test_a_score_counts_what_it_merged_voice_by_voice(ada: Studio) -> None:
+    path = f"/scenes/{ada.scene_id}"
+    ada.owner.patch(path, json={"harmony": {"max_notes_per_second": 200}})
+    free = scored(ada, ada.scene_id)
+    ada.owner.patch(path, json={"harmony": {"max_notes_per_second": 2, "quantize_time": "1/8", "swing": 0.6, "key": "Cb"}})
+    slow = scored(ada, ada.scene_id)
+    (voice,) = slow["report"]["merged"]
+    assert slow["report"]["merged"][voice] == free["note_count"] + free["report"]["merged"][voice] - slow["note_count"] > 0
+    notes = ada.owner.get(f"/scores/{slow['id']}/notes").json["notes"]
+    assert {round(note["t_s"] / 0.5 % 1.0, 9) for note in notes} <= {0.0, 0.6}
+    assert slow["report"]["key"] == "Cb"
