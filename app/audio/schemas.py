@@ -125,6 +125,15 @@ class TuningReportSchema(ma.Schema):
     others_changed = fields.Integer(required=True, allow_none=True)
 
 
+class DissonanceSchema(ma.Schema):
+    """How rough the notes are that sound together: 1 is two sines where they are roughest, 0 a unison."""
+
+    value = fields.Float(required=True, allow_none=True, metadata={"description": "null where no two notes sound together."})
+    pairs = fields.Integer(required=True, metadata={"description": "Pairs of notes that sound together."})
+    share = fields.Float(required=True, validate=validate.Range(0, 1), metadata={"description": "Of their weight, that was counted."})
+    left_out = fields.Integer(required=True, metadata={"description": "Notes that their instruments cannot play."})
+
+
 class ScoreReportSchema(ma.Schema):
     """How the notes came about, and what merging, clamping and tuning did to them. Scores of older engines lack what came later."""
 
@@ -143,6 +152,7 @@ class ScoreReportSchema(ma.Schema):
         required=True,
         metadata={"description": "Intervals that tuning gave another name; `neighbours` says of what pitches."},
     )
+    dissonance = fields.Nested(DissonanceSchema)
     markers = fields.List(fields.Dict(), required=True)
     warnings = fields.List(fields.String(), required=True)
 

@@ -20,7 +20,6 @@ from app.audio.storage import sha256, storage
 from app.database import now
 from app.engine import perform as engine
 from app.engine.audio import files
-from app.engine.music.mapping import build_score
 from app.engine.music.midi import write_midi
 from app.errors import Gone, Problem
 from app.extensions import db
@@ -79,7 +78,7 @@ def write_score(score_id: UUID, progress: Progress) -> Outcome:
     row = _row(Score, score_id)
     with storage().draft(score_id) as draft:
         found = engine.simulate(row.snapshot, lambda fraction: progress(_SIMULATED * fraction))
-        score = build_score(found.scene, found.trajectory)
+        score = engine.score_of(found)
         midi, midi_report = write_midi(score)
         progress(_SIMULATED)
         simulation = _simulation_for(row, found, draft)

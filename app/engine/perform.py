@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from app.engine.audio import files, mix
+from app.engine.audio.consonance import dissonance
 from app.engine.audio.mix import Settings
 from app.engine.audio.verify import verify
 from app.engine.music.mapping import build_score
@@ -96,6 +97,12 @@ def simulate(snapshot: Mapping[str, Any], progress: Progress | None = None) -> S
     )
 
 
+def score_of(simulation: Simulation) -> Score:
+    """The score of a scene that was run, with the dissonance of what sounds together in its report. Raises as `build_score`."""
+    score = build_score(simulation.scene, simulation.trajectory)
+    return replace(score, report={**score.report, "dissonance": dissonance(score)})
+
+
 def perform(snapshot: Mapping[str, Any], settings: Settings, path: Path, progress: Progress | None = None) -> Performance:
     """Perform the scene of a snapshot into an audio file at `path`.
 
@@ -114,7 +121,7 @@ def perform(snapshot: Mapping[str, Any], settings: Settings, path: Path, progres
     if settings.duration_s is not None:
         snapshot = {**snapshot, "duration_s": settings.duration_s}
     simulation = simulate(snapshot, _share(report, 0.0, _SIMULATED))
-    score = build_score(simulation.scene, simulation.trajectory)
+    score = score_of(simulation)
     report(_SCORED)
     laid_out = mix.lay_out(score, settings)
     written = files.write(

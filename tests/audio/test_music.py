@@ -50,3 +50,33 @@ def test_a_score_counts_what_it_merged_voice_by_voice(ada: Studio) -> None:
     notes = ada.owner.get(f"/scores/{slow['id']}/notes").json["notes"]
     assert {round(note["t_s"] / 0.5 % 1.0, 9) for note in notes} <= {0.0, 0.6}
     assert slow["report"]["key"] == "Cb"
+
+
+def test_a_score_says_how_dissonant_it_is_and_a_tuning_by_small_ratios_is_less_so(ada: Studio) -> None:
+    """A minor third, a fifth and an octave of harmonic tones: pure they are smoother than in a tuning of five equal steps."""
+    scene = chord(ada, 200.0, 240.0, 300.0, 400.0)
+    pure = scored(ada, scene)["report"]["dissonance"]
+    assert (pure["pairs"], pure["share"], pure["left_out"]) == (6, 1.0, 0)
+    ada.owner.patch(f"/scenes/{scene}", json={"harmony": {"quantize_pitch": "tuning", "tuning": {"type": "equal", "divisions": 5}}})
+    assert 0.0 < pure["value"] < scored(ada, scene)["report"]["dissonance"]["value"] < 1.0
+
+
+def chord(studio: Studio, *pitches: float) -> str:
+    """A scene whose bodies hold the pitches (Hz) that their masses (kg) say, by an instrument of six harmonics."""
+    owner, made = studio.owner, studio.owner.post
+    scene = made(f"/universes/{studio.universe_id}/scenes", json={"name": "Chord", "solver": "ballistic", "duration_s": 2}).json["id"]
+    for place, hz in enumerate(pitches):
+        made(f"/scenes/{scene}/bodies", json={"name": f"{hz}", "mass": hz, "position": {"x": place, "y": 1}})
+    voice = made(f"/scenes/{scene}/voices", json={"name": "Organ", "instrument": "additive", "parameters": {"partials": 6}}).json["id"]
+    mapping = {
+        "voice_id": voice,
+        "trigger": {"type": "continuous"},
+        "source": {"bodies": "all", "quantity": "mass"},
+        "target": "pitch",
+        "domain": {"type": "explicit", "min": 100, "max": 1000},
+        "range": {"min": 100, "max": 1000},
+        "curve": {"type": "linear"},
+    }
+    answer = owner.post(f"/scenes/{scene}/mappings", json=mapping)
+    assert answer.status_code == 201, answer.text
+    return str(scene)

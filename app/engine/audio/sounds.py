@@ -128,7 +128,7 @@ def sounds(score: Score, sample_rate: int, duration_s: float, seed: int) -> list
     Raises EngineError when a voice or a pitch is not playable, or too high for the sample rate.
     """
     heard = parts(score)
-    modes = {body: _modes(given) for body, given in score.modes.items()}
+    modes = {body: body_modes(given) for body, given in score.modes.items()}
     found = [
         _sound(note, heard[note.voice_id], sample_rate, duration_s, (seed, index), modes.get(note.provenance.get("body_id", "")))
         for index, note in enumerate(score.notes)
@@ -137,7 +137,7 @@ def sounds(score: Score, sample_rate: int, duration_s: float, seed: int) -> list
     return sorted(found, key=lambda sound: sound.start)
 
 
-def _modes(given: Mapping[str, Any]) -> Partials:
+def body_modes(given: Mapping[str, Any]) -> Partials:
     """The modes of a body in a score; one without decay rings for ever."""
     ratio, amplitude, decay = (np.asarray(given[name], dtype=np.float64) for name in ("ratio", "amplitude", "decay"))
     lasting = np.full(len(decay), np.inf)

@@ -52,7 +52,8 @@ class Score:
         "dropped": {mapping_id: count}, "domains": {mapping_id: [low, high]} in the source's unit, "tuning": [what it did to each voice, as
         `TunedVoice.summary` says it], "intervals": neighbouring pitches of each voice, physical and tuned, [{"voice_id", "low", "high"
         (Hz), "low_body_id", "high_body_id", "cents", "name", "octaves", "tuned_cents", "tuned_name", "tuned_octaves"}],
-        "interval_names_changed": the same rows with "neighbours", "markers": [{"time_s", "name"}], "warnings": [str]}
+        "interval_names_changed": the same rows with "neighbours", "markers": [{"time_s", "name"}], "warnings": [str]}, and of
+        a whole scene "dissonance" as `app.engine.audio.consonance` finds it
     modes : how bodies that ring sound, by body id: {"ratio": frequencies over the first, "amplitude": linear, "decay": 1/s}, a value each
         for every mode; of the bodies of the notes that have modes of their own
     """
