@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.audio.models import AudioRender, Score, Simulation
+from app.audio.models import AudioRender, Score, Simulation, Suggestions
 from app.audit.models import AuditEvent
 from app.auth.models import LoginSession
 from app.changes.models import Change, IdempotencyKey, Snapshot, Tombstone, Version
@@ -33,6 +33,7 @@ __all__ = [
     "ShareLink",
     "Simulation",
     "Snapshot",
+    "Suggestions",
     "Tombstone",
     "Universe",
     "User",

@@ -131,9 +131,9 @@ class Furnishing:
         self._keep("audio", started["audio"]["id"])
         self._keep("jobs", started["job"]["id"])
         if self.kind == "stay":
-            for collection, path in (("simulations", "simulate"), ("scores", "score")):
+            for collection, path in (("simulations", "simulate"), ("scores", "score"), ("suggestions", "suggest")):
                 found = self.owner.send("POST", f"/scenes/{scene}/{path}", {}, **wait)
-                self._keep(collection, found[collection.removesuffix("s")]["id"])
+                self._keep(collection, (found.get(collection) or found[collection.removesuffix("s")])["id"])
             ended = self.owner.send("POST", "/audio/generate", {"scene_id": scene, "duration_s": 600})
             self.owner.send("POST", f"/jobs/{ended['job']['id']}/cancel")
             self._keep("audio", ended["audio"]["id"])

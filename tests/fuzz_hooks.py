@@ -122,7 +122,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
             for name, value in container.items():
                 if name.endswith("_id"):
                     container[name] = _aimed(_COLLECTIONS.get(name.removesuffix("_id"), ""), value, spare)
-    if case.method.upper() == "POST" and case.path.endswith(("/simulate", "/score")):
+    if case.method.upper() == "POST" and case.path.endswith(("/simulate", "/score", "/suggest")):
         case.headers["Prefer"] = ", ".join(filter(None, (str(case.headers.get("Prefer", "")), "wait=0")))  # nobody does the work
 
 

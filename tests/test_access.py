@@ -185,6 +185,8 @@ ENTRIES: dict[str, Entry] = {
     # simulations and scores
     "simulations.simulate": Entry(Action.PERFORM, body()),
     "simulations.write_score": Entry(Action.PERFORM, body()),
+    "simulations.suggest": Entry(Action.PERFORM, body()),
+    "simulations.get_suggestions": Entry(Action.READ),
     "simulations.get_simulation": Entry(Action.READ),
     "simulations.get_trajectory": Entry(Action.READ, done=NOT_FINISHED),
     "simulations.get_events": Entry(Action.READ, done=NOT_FINISHED),
@@ -291,7 +293,9 @@ class World:
         render = owner.post("/audio/generate", json={"scene_id": self.scene, "duration_s": 0.5}, headers=prefer).json
         simulation = owner.post(f"/scenes/{self.scene}/simulate", json={}, headers=prefer).json
         score = owner.post(f"/scenes/{self.scene}/score", json={}, headers=prefer).json
+        suggested = owner.post(f"/scenes/{self.scene}/suggest", json={}, headers=prefer).json
         return {
+            "suggestions_id": suggested["suggestions"]["id"],
             "audio_id": render["audio"]["id"],
             "job_id": render["job"]["id"],
             "simulation_id": simulation["simulation"]["id"],

@@ -11,14 +11,14 @@ import numpy as np
 import scipy
 from sqlalchemy import ColumnElement, Row, case, func
 
-from app.audio.models import AudioRender, Score, Simulation
+from app.audio.models import AudioRender, Score, Simulation, Suggestions
 from app.database import timestamp
 from app.engine import VERSION
 from app.engine.audio.mix import Settings
 from app.engine.physics.scene import inputs_hash
 from app.jobs.models import Job
 
-Artefact = Simulation | Score | AudioRender
+Artefact = Simulation | Score | AudioRender | Suggestions
 _SIMULATED = ("solver", "duration_s", "seed", "physics", "timeline", "bodies", "constraints")
 _BACKEND = f"numpy {np.__version__}, scipy {scipy.__version__}, pymunk {version('pymunk')}, {platform.machine()}"
 
@@ -36,6 +36,11 @@ def score_hash(snapshot: Mapping[str, Any]) -> str:
 def render_hash(snapshot: Mapping[str, Any], settings: Settings) -> str:
     """SHA-256, in hex, of what the samples depend on."""
     return _hash({"score": score_hash(snapshot), "settings": {name: getattr(settings, name) for name in Settings.__slots__}})
+
+
+def suggestions_hash(snapshot: Mapping[str, Any], target: str, most: int) -> str:
+    """SHA-256, in hex, of what suggestions depend on."""
+    return _hash({"score": score_hash(snapshot), "suggest": target, "most": most})
 
 
 def settings_of(render: Any) -> Settings:
@@ -94,6 +99,17 @@ def score_json(row: Row[Any]) -> dict[str, Any]:
     return {**_common(row), **{name: getattr(row, name) for name in _SCORE_PLAIN}, **_ids(row, ("simulation_id",))}
 
 
+def suggestions_json(row: Row[Any]) -> dict[str, Any]:
+    """Suggestions as they are answered: each change with the place that its merge patch is sent to."""
+    found = {name: getattr(row, name) for name in ("target", "before", "tried", "reason")}
+    return {**_common(row), **found, "limit": row.most, "items": [_sendable(item) for item in row.items or ()]}
+
+
+def _sendable(item: Mapping[str, Any]) -> dict[str, Any]:
+    change = item["change"]
+    return {**item, "change": {"method": "PATCH", "path": f"/api/{change['collection']}/{change['id']}", "patch": change["patch"]}}
+
+
 COMMON = ("id", "universe_id", "scene_id", "user_id", "job_id", "seed", "inputs_hash", "engine_version", "created_at", "finished_at")
 _SIMULATION_PLAIN = (
     "solver", "duration_s", "trajectory_hash", "outcome", "settled_at", "steps", "event_count", "sample_count",
@@ -108,9 +124,10 @@ _RENDER_IDS = ("simulation_id", "score_id")
 PLAIN: dict[type[Artefact], tuple[str, ...]] = {
     Simulation: _SIMULATION_PLAIN,
     Score: (*_SCORE_PLAIN, "simulation_id"),
+    Suggestions: ("target", "most", "before", "tried", "reason", "items"),
     AudioRender: (*_RENDER_PLAIN, *_RENDER_IDS, "bit_depth", "updated_at"),
 }
-JSON = {Simulation: simulation_json, Score: score_json, AudioRender: render_json}
+JSON = {Simulation: simulation_json, Score: score_json, AudioRender: render_json, Suggestions: suggestions_json}
 
 
 def _common(row: Row[Any]) -> dict[str, Any]:

@@ -84,6 +84,23 @@ class Score(Artefact, Base):
     midi_report: Mapped[dict[str, Any] | None]
 
 
+class Suggestions(Artefact, Base):
+    """What would make a scene more consonant, found by trying."""
+
+    __tablename__ = "suggestions"
+    __table_args__ = (
+        CheckConstraint("(finished_at IS NULL) = (items IS NULL)", name="finished_has_items"),
+        Index("ix_suggestions_inputs", "universe_id", "inputs_hash"),
+    )
+
+    target: Mapped[str] = mapped_column(String(20))
+    most: Mapped[int]
+    before: Mapped[float | None]
+    tried: Mapped[int | None]
+    reason: Mapped[str | None] = mapped_column(String(200))
+    items: Mapped[list[Any] | None]
+
+
 class AudioRender(Artefact, Base):
     """A score made audible: one sound file. Only its name may change; of a deleted one the row alone is left."""
 

@@ -11,9 +11,10 @@ from app.engine.audio.files import FORMATS
 from app.engine.catalogue import HARMONY
 from app.engine.music.tunings import DIVISIONS, HARMONICS
 from app.engine.quantity import Quantity
+from app.engine.suggest import LIMIT, TARGETS
 from app.jobs.models import STATES
 from app.jobs.schemas import JobSchema
-from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Seed, Text, measure
+from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Seed, Text, Whole, measure
 from app.universes.schemas import ScalaFile
 
 BIT_DEPTHS = (16, 24, "32f")
@@ -166,6 +167,52 @@ class ScoreSchema(ArtefactSchema):
     note_count = fields.Integer(required=True, allow_none=True)
     report = fields.Nested(ScoreReportSchema, required=True, allow_none=True)
     midi_report = fields.Dict(required=True, allow_none=True)
+
+
+class SuggestOrderSchema(BaseSchema):
+    """What a scene is to become more of, and how many suggestions at most."""
+
+    target = fields.String(load_default="consonance", validate=validate.OneOf(TARGETS))
+    limit = Whole(low=int(LIMIT.minimum), high=int(LIMIT.maximum), load_default=int(LIMIT.default or 0))
+
+
+class SuggestedChangeSchema(ma.Schema):
+    """A change that can be sent as it is."""
+
+    method = fields.String(required=True, validate=validate.OneOf(("PATCH",)))
+    path = fields.String(required=True)
+    patch = fields.Dict(required=True, metadata={"description": "The merge patch of that scene, mapping or voice."})
+
+
+class SuggestionSchema(ma.Schema):
+    """One change that makes the scene more consonant."""
+
+    change = fields.Nested(SuggestedChangeSchema, required=True)
+    before = fields.Float(required=True, metadata={"description": "The dissonance of the scene as it is; see docs/music.md."})
+    after = fields.Float(required=True, metadata={"description": "That of the scene with the change."})
+    distance = fields.Float(
+        required=True,
+        metadata={"description": "Semitones that notes move (root mean square); of a parameter the share of its range, times 12."},
+    )
+    explanation = fields.String(required=True)
+
+
+class SuggestionsSchema(ArtefactSchema):
+    """What would make a scene more consonant, the best first; nothing has been changed."""
+
+    target = fields.String(required=True, validate=validate.OneOf(TARGETS))
+    limit = fields.Integer(required=True)
+    before = fields.Float(required=True, allow_none=True, metadata={"description": "null where no two notes sound together."})
+    tried = fields.Integer(required=True, allow_none=True, metadata={"description": "Changes that were heard."})
+    reason = fields.String(required=True, allow_none=True, metadata={"description": "Why there are no suggestions, once that is known."})
+    items = fields.List(fields.Nested(SuggestionSchema), required=True)
+
+
+class StartedSuggestionsSchema(ma.Schema):
+    """Suggestions and the job that finds them; no job when equal ones were there."""
+
+    suggestions = fields.Nested(SuggestionsSchema, required=True)
+    job = fields.Nested(JobSchema, required=True, allow_none=True)
 
 
 class RenderSchema(ArtefactSchema):

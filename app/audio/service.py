@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app.access import Action, Actor, membership_of, readable_by, require
 from app.audio import artefacts
 from app.audio.artefacts import Artefact, key_of
-from app.audio.models import AudioRender, Score, Simulation
+from app.audio.models import AudioRender, Score, Simulation, Suggestions
 from app.audio.storage import storage
 from app.audit.service import record
 from app.changes.intents import new_id
@@ -141,6 +141,25 @@ def write_score(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = Non
     return _once("score", actor, order, op_id, make)
 
 
+def suggest(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) -> Started:
+    """Ask what would make a scene more consonant; equal suggestions of the universe that are finished are answered instead.
+
+    Nothing of the scene changes. Raises as `generate`.
+    """
+
+    def make(session: Session, suggestions_id: UUID, universe_id: UUID) -> Started:
+        snapshot = _snapshot(order)
+        inputs = artefacts.suggestions_hash(snapshot, order["target"], order["limit"])
+        if known := finished(session, Suggestions, universe_id, inputs):
+            return Started(known, None)
+        job = jobs.create("suggest", suggestions_id, user_id=actor.id, universe_id=universe_id)
+        made = _made_from(snapshot, suggestions_id, actor, universe_id, job)
+        session.add(Suggestions(**made, inputs_hash=inputs, target=order["target"], most=order["limit"]))
+        return Started(suggestions_id, job.id)
+
+    return _once("suggest", actor, order, op_id, make)
+
+
 def read(kind: type[Artefact], actor: Actor, artefact_id: UUID) -> dict[str, Any]:
     """An artefact as it is answered. Raises NotFound."""
     return artefacts.JSON[kind](row_of(kind, actor, artefact_id))
@@ -254,7 +273,7 @@ def signed_row(render_id: UUID, word: str) -> Row[Any]:
 
 
 def finished(
-    session: Session, kind: type[Simulation] | type[Score], universe_id: UUID, inputs: str, *more: ColumnElement[bool]
+    session: Session, kind: type[Simulation] | type[Score] | type[Suggestions], universe_id: UUID, inputs: str, *more: ColumnElement[bool]
 ) -> UUID | None:
     """The finished artefact of a universe with the same inputs, if there is one."""
     same = (kind.universe_id == universe_id, kind.inputs_hash == inputs, kind.finished_at.is_not(None), *more)

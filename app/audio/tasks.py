@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from app.audio import artefacts, service, tables
 from app.audio.artefacts import Artefact, key_of
-from app.audio.models import AudioRender, Score, Simulation
+from app.audio.models import AudioRender, Score, Simulation, Suggestions
 from app.audio.storage import sha256, storage
 from app.database import now
 from app.engine import perform as engine
+from app.engine import suggest as suggestions
 from app.engine.audio import files
 from app.engine.music.midi import write_midi
 from app.errors import Gone, Problem
@@ -87,6 +88,14 @@ def write_score(score_id: UUID, progress: Progress) -> Outcome:
         return _outcome([simulation, made])
 
 
+def suggest(suggestions_id: UUID, progress: Progress) -> Outcome:
+    """Find what would make the scene of queued suggestions more consonant."""
+    row = _row(Suggestions, suggestions_id)
+    found = suggestions.suggest(row.snapshot, row.most, progress)
+    made = Made(Suggestions, suggestions_id, {**found, "finished_at": now()})
+    return Outcome(made.record)
+
+
 def render(render_id: UUID, progress: Progress) -> Outcome:
     """Render a queued piece to a sound file, and keep the run and the score it comes from."""
     row = _row(AudioRender, render_id)
@@ -108,6 +117,7 @@ def render(render_id: UUID, progress: Progress) -> Outcome:
 RENDER = JobType("/audio/{}", render)
 SIMULATE = JobType("/simulations/{}", simulate)
 SCORE = JobType("/scores/{}", write_score)
+SUGGEST = JobType("/suggestions/{}", suggest)
 
 
 def _row(kind: type[Artefact], artefact_id: UUID) -> Row[Any]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 Progress = Callable[[float], None]
-TYPES = ("render", "simulate", "score", "live")
+TYPES = ("render", "simulate", "score", "live", "suggest")
 
 
 def _nothing(*_: Any) -> None:
@@ -45,4 +45,4 @@ def job_types() -> dict[str, JobType]:
     from app.audio import tasks as audio  # noqa: PLC0415
     from app.collaboration import live_tasks as live  # noqa: PLC0415
 
-    return dict(zip(TYPES, (audio.RENDER, audio.SIMULATE, audio.SCORE, live.LIVE), strict=True))
+    return dict(zip(TYPES, (audio.RENDER, audio.SIMULATE, audio.SCORE, live.LIVE, audio.SUGGEST), strict=True))

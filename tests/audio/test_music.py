@@ -61,6 +61,53 @@ def test_a_score_says_how_dissonant_it_is_and_a_tuning_by_small_ratios_is_less_s
     assert 0.0 < pure["value"] < scored(ada, scene)["report"]["dissonance"]["value"] < 1.0
 
 
+def suggested(studio: Studio, scene_id: str, **order: Any) -> dict[str, Any]:
+    """The finished suggestions for a scene."""
+    answer = studio.owner.post(f"/scenes/{scene_id}/suggest", json=order, headers=PATIENT)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json["suggestions"]
+    assert found["status"] == "succeeded", answer.text
+    return found
+
+
+def test_suggestions_change_nothing_and_each_can_be_sent_as_it_is(ada: Studio) -> None:
+    scene = chord(ada, 210.0, 260.0, 305.0)
+    universe = f"/universes/{ada.universe_id}"
+    before = ada.owner.get(universe).json["revision"]
+    found = suggested(ada, scene, limit=20)
+    assert ada.owner.get(universe).json["revision"] == before
+    assert (found["target"], found["limit"], found["reason"], found["scene_id"]) == ("consonance", 20, None, scene)
+    assert found["before"] == scored(ada, scene)["report"]["dissonance"]["value"]
+    by_collection = {item["change"]["path"].split("/")[2]: item for item in reversed(found["items"])}
+    assert set(by_collection) == {"scenes", "mappings", "voices"}
+    for item in by_collection.values():
+        change = item["change"]
+        sent = ada.owner.request(change["method"], change["path"].removeprefix("/api"), json=change["patch"])
+        assert sent.status_code == 200, sent.text
+        assert scored(ada, scene)["report"]["dissonance"]["value"] == item["after"] < item["before"]
+        assert ada.owner.post(f"{universe}/undo", json={}).status_code == 200
+    again = ada.owner.post(f"/scenes/{scene}/suggest", json={"limit": 20})
+    assert (again.status_code, again.json["job"], again.json["suggestions"]) == (201, None, found)
+    assert ada.owner.get(f"/suggestions/{found['id']}").json == found
+
+
+def test_suggestions_say_why_there_are_none_and_refuse_by_field(ada: Studio) -> None:
+    alone = suggested(ada, chord(ada, 300.0))
+    assert (alone["items"], alone["before"]) == ([], None)
+    assert "No two notes" in alone["reason"]
+    path = f"/scenes/{ada.scene_id}/suggest"
+    for order in ({"limit": 0}, {"limit": 21}, {"limit": 1.5}, {"target": "noise"}, {"scale": "major"}):
+        answer = ada.owner.post(path, json=order)
+        assert (answer.status_code, list(answer.json["errors"])) == (422, list(order)), answer.text
+
+
+def test_suggestions_that_nobody_waits_for_are_a_job(idle: Studio) -> None:
+    answer = idle.owner.post(f"/scenes/{idle.scene_id}/suggest", json={}, headers={"Prefer": "wait=0"})
+    assert (answer.status_code, answer.json["job"]["type"]) == (202, "suggest")
+    assert answer.headers["Location"] == f"/api/jobs/{answer.json['job']['id']}"
+    assert (answer.json["suggestions"]["status"], answer.json["suggestions"]["items"]) == ("queued", [])
+
+
 def chord(studio: Studio, *pitches: float) -> str:
     """A scene whose bodies hold the pitches (Hz) that their masses (kg) say, by an instrument of six harmonics."""
     owner, made = studio.owner, studio.owner.post

@@ -10,7 +10,7 @@ import orjson
 from flask import Response, jsonify, request, url_for
 
 from app.audio import service, tables, tasks
-from app.audio.models import Score, Simulation
+from app.audio.models import Score, Simulation, Suggestions
 from app.audio.routes.answers import STARTING, file_name, send, start, when_started
 from app.audio.schemas import (
     ConservationSchema,
@@ -20,6 +20,9 @@ from app.audio.schemas import (
     SimulationSchema,
     StartedScoreSchema,
     StartedSimulationSchema,
+    StartedSuggestionsSchema,
+    SuggestionsSchema,
+    SuggestOrderSchema,
     TrajectoryQuerySchema,
     TrajectorySchema,
 )
@@ -59,6 +62,29 @@ def write_score(order: dict[str, Any], scene_id: UUID) -> Response:
     started = start(service.write_score, {**order, "scene_id": scene_id})
     place = url_for(".get_score", score_id=started.id)
     return when_started(started, "score", lambda: service.read(Score, current_actor(), started.id), place, _SMALL_WAIT_S)
+
+
+@bp.post("/scenes/<uuid:scene_id>/suggest")
+@bp.doc(operationId="suggestChanges", parameters=STARTING)
+@guard()
+@bp.arguments(SuggestOrderSchema)
+@bp.response(201, StartedSuggestionsSchema, description="The work has ended; `status` says how.")
+@bp.alt_response(202, schema=StartedSuggestionsSchema, success=True, description="The work goes on; Location is its job.")
+@bp.alt_response(410, response="GONE")
+def suggest(order: dict[str, Any], scene_id: UUID) -> Response:
+    """Find changes that make a scene more consonant, each a merge patch to send. Nothing is changed."""
+    started = start(service.suggest, {**order, "scene_id": scene_id})
+    place = url_for(".get_suggestions", suggestions_id=started.id)
+    return when_started(started, "suggestions", lambda: service.read(Suggestions, current_actor(), started.id), place, _SMALL_WAIT_S)
+
+
+@bp.get("/suggestions/<uuid:suggestions_id>")
+@bp.doc(operationId="getSuggestions")
+@guard(optional=True)
+@bp.response(200, SuggestionsSchema)
+def get_suggestions(suggestions_id: UUID) -> Response:
+    """What would make a scene more consonant, the best first."""
+    return jsonify(service.read(Suggestions, current_actor(), suggestions_id))
 
 
 @bp.get("/simulations/<uuid:simulation_id>")

@@ -65,7 +65,7 @@ def test_a_free_bar_has_its_minima_where_its_own_partials_meet_and_none_at_the_f
     assert np.abs(found - 2.0).min() > 0.02
 
 
-@pytest.mark.parametrize("instrument", ["additive", "saw", "karplus_strong", "fm"])
+@pytest.mark.parametrize("instrument", ["additive", "saw", "karplus_strong"])
 @pytest.mark.parametrize("hz", [220.0, 261.6, 440.0])
 def test_a_unison_has_none_and_an_octave_less_than_a_fifth_and_that_less_than_a_tritone(instrument, hz):
     unison, octave, fifth, tritone, second = (
