@@ -385,6 +385,24 @@ class ScalaSchema(ma.Schema):
     )
 
 
+class ListedStyleSchema(ma.Schema):
+    """A style: a way for a scene to sound."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    description = fields.String(required=True)
+    solvers = fields.List(fields.String(), required=True, metadata={"description": "Of the scenes that it suits."})
+    harmony = fields.Dict(required=True, metadata={"description": "What it sets of the scene's harmony."})
+    voices = fields.List(fields.Dict(), required=True)
+    mappings = fields.List(fields.Dict(), required=True, metadata={"description": "Each names its voice in voice_name."})
+
+
+class StylesSchema(ma.Schema):
+    """The styles there are."""
+
+    items = fields.List(fields.Nested(ListedStyleSchema), required=True)
+
+
 class SpelledPitchSchema(ma.Schema):
     """A pitch in every spelling (hz, midi, note, cents, a4_hz), or a ratio (ratio, cents, interval, octaves, cents_off)."""
 

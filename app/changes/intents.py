@@ -22,10 +22,10 @@ class Intent:
 
     `op` create, update, delete, move, batch, member, restore, undo or redo; `collection` and `entity_id` name what (collection `universe`
     for the universe's own fields, `members` for a person's role). `fields` are loaded by the room's schema and nested;
-    `replace` sets them all (PUT) instead of merging. `subtree` holds the documents of children that a create brings
-    along, by collection. `base` is the revision the caller had seen; with `strict` a property that others changed
-    since refuses the edit. `if_match` is the list of entity tags that the caller accepts, or None. `token_hash` is what
-    is kept of a new share link's token, which each attempt at the same request draws anew; `state` what a universe was
+    `replace` sets them all (PUT) instead of merging. `subtree` holds the documents of children, by collection, that a create
+    brings along or a batch gives a scene. `base` is the revision the caller had seen; with `strict` a property that others
+    changed since refuses the edit. `if_match` is the list of entity tags that the caller accepts, or None. `token_hash` is
+    what is kept of a new share link's token, which each attempt at the same request draws anew; `state` what a universe was
     at the revision that it is put back to.
     """
 

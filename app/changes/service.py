@@ -24,6 +24,7 @@ from app.changes.inverse import overlap, step_back
 from app.changes.links import apply_to_link, concerns_link, is_use
 from app.changes.models import Change, IdempotencyKey
 from app.changes.opening import Opened, open_universe
+from app.changes.parts import give_parts
 from app.changes.restoring import put_back
 from app.changes.storing import add_row, store
 from app.database import now, timestamp
@@ -101,6 +102,8 @@ def _apply(turn: Turn, intent: Intent) -> Applied:
         return step_back(turn, intent)
     if intent.op == "restore":
         return put_back(turn, intent)
+    if intent.op == "batch" and intent.subtree:
+        return give_parts(turn, intent)
     return apply_to_link(turn, intent) if concerns_link(intent) else apply(turn, intent)
 
 

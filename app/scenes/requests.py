@@ -8,6 +8,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from app.reference.styles import STYLES
 from app.schemas import BaseSchema, Text
 
 
@@ -36,6 +37,20 @@ class CopySchema(BaseSchema):
     """What a copy is called; without a name, after the scene."""
 
     name = Text(low=1, high=100)
+
+
+class StyleSchema(BaseSchema):
+    """The style that a scene is to sound in."""
+
+    style = fields.String(required=True, validate=validate.OneOf(STYLES))
+
+
+class StyledSchema(ma.Schema):
+    """A scene that sounds in a style, and its universe's revision then."""
+
+    scene_id = fields.UUID(required=True)
+    style = fields.String(required=True, validate=validate.OneOf(STYLES))
+    revision = fields.Integer(required=True)
 
 
 class EffectiveSchema(ma.Schema):

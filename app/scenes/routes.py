@@ -25,6 +25,8 @@ from app.scenes.requests import (
     EffectiveSchema,
     OrderedSchema,
     OrderSchema,
+    StyledSchema,
+    StyleSchema,
     UniverseQuerySchema,
     new_of,
     patch_of,
@@ -152,6 +154,18 @@ def duplicate_scene(scene_id: UUID) -> Response:
     """Copy a scene with all that it holds to the place after it."""
     given = CopySchema().load(read_json(request)) if request.get_data() else {}
     return _created(service.duplicate(scene_id, given.get("name"), of_request()))
+
+
+@bp.post("/<uuid:scene_id>/apply-style")
+@bp.doc(operationId="applyStyle", parameters=MAKING)
+@guard()
+@bp.arguments(StyleSchema)
+@bp.response(200, StyledSchema)
+def apply_style(given: dict[str, str], scene_id: UUID) -> Response:
+    """Give a scene the voices, mappings and harmony of a style, in place of its own voices and mappings, as one change."""
+    done = service.apply_style(scene_id, given["style"], of_request())
+    shown = {"scene_id": str(scene_id), "style": given["style"], "revision": done.revision}
+    return with_revision(Response(orjson.dumps(shown), content_type="application/json"), done)
 
 
 @bp.get("/<uuid:scene_id>/effective")

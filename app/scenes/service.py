@@ -8,20 +8,26 @@ from uuid import UUID, uuid4, uuid5
 
 from sqlalchemy import select
 
-from app.access import Actor
+from app.access import Action, Actor
 from app.changes.content import Document, document_of
 from app.changes.editable import EDITABLE
 from app.changes.intents import Intent, new_id
 from app.changes.models import Change
 from app.changes.service import Done, commit_change
+from app.engine.errors import EngineError
+from app.engine.music.mapping import check_mappings
 from app.engine.music.scala import write_scl
 from app.engine.music.tunings import degrees_of
+from app.engine.physics.scene import Scene as EngineScene
 from app.errors import Invalid
 from app.extensions import db
+from app.reference.styles import STYLES, harmony_of, parts_of, style
 from app.scenes import copies, reading, snapshots
 from app.scenes.models import Scene
+from app.scenes.refusals import refused
 
 _LOG: Any = Change.__table__
+_SCENES: Any = Scene.__table__
 _NEIGHBOURS = ("after_id", "before_id")
 
 
@@ -112,6 +118,44 @@ def duplicate(scene_id: UUID, name: str | None, head: Mapping[str, Any]) -> Done
             **_fresh(head),
         )
     )
+
+
+def apply_style(scene_id: UUID, name: str, head: Mapping[str, Any]) -> Done:
+    """Let a scene sound in a style, as one change: its voices and mappings are then those of the style, and its harmony what that sets.
+
+    A scene that sounds so already is left as it is. Raises NotFound or Gone for the scene, Invalid for a style that does not fit it.
+    """
+    universe_id = reading.universe_of("scenes", scene_id)
+    parts = parts_of(name, scene_id)
+    if logged(universe_id, head["actor"], head["op_id"]) is None:
+        _check_style(head["actor"], scene_id, name, parts)
+    return commit_change(
+        Intent(
+            op="batch",
+            collection="scenes",
+            universe_id=universe_id,
+            entity_id=scene_id,
+            fields={"harmony": harmony_of(name)},
+            subtree=parts,
+            **_fresh(head),
+        )
+    )
+
+
+def _check_style(actor: Actor, scene_id: UUID, name: str, parts: Mapping[str, list[Document]]) -> None:
+    """Raises NotFound, Forbidden or Invalid when the actor may not, or the style cannot go with the solver and bodies of the scene."""
+    if db.session.scalar(select(_SCENES.c.id).where(_SCENES.c.id == scene_id)) is None:
+        return  # the change will say that it is gone, to those who may know
+    solver = reading.find(actor, "scenes", scene_id, Action.EDIT)["solver"]
+    if solver not in style(name)["solvers"]:
+        others = ", ".join(other for other in STYLES if solver in style(other)["solvers"])
+        suited = ", ".join(style(name)["solvers"])
+        raise refused("style", f"{name} is for scenes of the solver {suited}; this one's is {solver}. It may have {others}.")
+    given = {**snapshot(scene_id), **{collection: [dict(one) for one in documents] for collection, documents in parts.items()}}
+    try:
+        check_mappings(EngineScene.from_snapshot(given))
+    except EngineError as error:
+        raise refused("style", f"{name} does not fit this scene: {error.message}") from None
 
 
 def logged(universe_id: UUID, actor: Actor, op_id: UUID | None) -> Document | None:

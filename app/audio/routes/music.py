@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from app.audio.schemas import PitchSchema, RowsSchema, ScalaFilesSchema, ScalaSchema, SpelledPitchSchema, TuningQuerySchema
+from app.audio.schemas import PitchSchema, RowsSchema, ScalaFilesSchema, ScalaSchema, SpelledPitchSchema, StylesSchema, TuningQuerySchema
 from app.auth.tokens import guard
 from app.engine.audio import instruments
 from app.engine.music import scala
@@ -15,6 +15,7 @@ from app.engine.music.pitch import convert
 from app.engine.music.scales import SCALES
 from app.engine.music.tunings import CUSTOM, TUNINGS, degree_cents, degrees_of, read_degrees
 from app.errors import NotFound
+from app.reference import styles
 from app.schemas import Blueprint
 from app.universes.schemas import TuningSchema
 
@@ -88,6 +89,15 @@ def read_scala_files(given: dict[str, str]) -> dict[str, Any]:
         "cents": [degree_cents(degree) for degree in read_degrees(tuning["degrees"])],
         "keys": None if keyboard is None else scala.key_pitches(scale, keyboard),
     }
+
+
+@bp.get("/styles")
+@bp.doc(operationId="listStyles")
+@guard(optional=True)
+@bp.response(200, StylesSchema)
+def list_styles() -> dict[str, Any]:
+    """The styles that a scene can be given, each with the solvers it suits, its harmony, voices and mappings."""
+    return {"items": styles.described()}
 
 
 @bp.post("/convert")
