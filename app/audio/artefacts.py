@@ -49,14 +49,15 @@ def settings_of(render: Any) -> Settings:
         sample_rate=render.sample_rate,
         format=render.format,
         bit_depth=bit_depth(render.bit_depth),
+        quality=render.quality,
         channels=render.channels,
         seed=int(render.seed),
     )
 
 
-def bit_depth(text: str) -> int | str:
-    """A stored bit depth as it is spoken of: 16, 24 or `32f`."""
-    return int(text) if text.isdigit() else text
+def bit_depth(text: str) -> int | str | None:
+    """A stored bit depth as it is spoken of: 16, 24 or `32f`; None where there is none."""
+    return int(text) if text.isdigit() else text or None
 
 
 def key_of(kind: type[Artefact], artefact_id: Any) -> str:
@@ -117,7 +118,7 @@ _SIMULATION_PLAIN = (
 )  # fmt: skip
 _SCORE_PLAIN = ("duration_s", "score_hash", "note_count", "report", "midi_report")
 _RENDER_PLAIN = (
-    "name", "format", "sample_rate", "channels", "duration_s", "tail_s", "frames", "file_bytes", "sha256", "samples_hash",
+    "name", "format", "sample_rate", "channels", "quality", "duration_s", "tail_s", "frames", "file_bytes", "sha256", "samples_hash",
     "trajectory_hash", "score_hash", "peak_dbtp", "rms_db", "lufs",
 )  # fmt: skip
 _RENDER_IDS = ("simulation_id", "score_id")

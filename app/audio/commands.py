@@ -59,14 +59,17 @@ def render_offline(
 @_SCENE
 @click.option("--sample-rate", type=int, default=48000, show_default=True, help=RENDER["sample_rate"].range_text)
 @click.option("--bit-depth", type=click.Choice(["16", "24", "32f"]), default="24", show_default=True)
+@click.option(
+    "--quality", type=float, default=RENDER["quality"].default, show_default=True, help=f"Of ogg and mp3: {RENDER['quality'].range_text}"
+)
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Instead of the universe's.")
 @click.option("--duration", "duration_s", type=float, help=f"Instead of the scene's: {RENDER['duration_s'].range_text}")
 @click.option("--midi", type=click.Path(dir_okay=False, path_type=Path), help="Write the score there as a MIDI file.")
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Write the notes there as CSV.")
 def render(file: Path, scene_id: UUID, midi: Path | None, table: Path | None, **options: Any) -> None:
-    """Render the scene --scene to FILE (.wav or .flac), with the same hash as the server."""
+    """Render the scene --scene to FILE (.wav, .flac, .ogg or .mp3), with the same hash as the server."""
     depth = options["bit_depth"]
-    settings = {"sample_rate": options["sample_rate"], "bit_depth": int(depth) if depth.isdigit() else depth}
+    settings = {"sample_rate": options["sample_rate"], "bit_depth": int(depth) if depth.isdigit() else depth, "quality": options["quality"]}
     with told_plainly(), bar("Rendering") as progress:
         found = render_offline(scene_id, file, settings, _given(options, "seed", "duration_s"), progress)
     if midi:

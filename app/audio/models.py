@@ -120,6 +120,7 @@ class AudioRender(Artefact, Base):
     format: Mapped[str] = mapped_column(String(10))
     sample_rate: Mapped[int]
     bit_depth: Mapped[str] = mapped_column(String(5))
+    quality: Mapped[float | None]
     channels: Mapped[int]
     duration_s: Mapped[float]
     tail_s: Mapped[float | None]

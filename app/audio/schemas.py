@@ -36,10 +36,11 @@ def _count(quantity: Quantity) -> fields.Integer:
 
 
 class BitDepth(fields.Field[Any]):
-    """16, 24 or "32f"."""
+    """16, 24 or "32f"; null is the default."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"enum": list(BIT_DEPTHS)}, **kwargs)
+        told = {"enum": [*BIT_DEPTHS, None], "description": "Of samples in wav and flac; ogg and mp3 have none, and ignore it."}
+        super().__init__(metadata=told, allow_none=True, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | str:
         if isinstance(value, bool) or value not in BIT_DEPTHS:
@@ -61,7 +62,8 @@ class RenderOrderSchema(RunOrderSchema):
     name = Text(low=1, high=100)
     format = fields.String(load_default="wav", validate=validate.OneOf(FORMATS))
     sample_rate = measure("render", "sample_rate")
-    bit_depth = BitDepth(load_default=24)
+    bit_depth = BitDepth(load_default=None)
+    quality = measure("render", "quality")
 
     ALIASES: ClassVar = {"title": "name"}
 
@@ -221,7 +223,8 @@ class RenderSchema(ArtefactSchema):
     name = fields.String(required=True)
     format = fields.String(required=True, validate=validate.OneOf(FORMATS))
     sample_rate = fields.Integer(required=True, metadata={"description": "Hz"})
-    bit_depth = fields.Raw(required=True, metadata={"enum": list(BIT_DEPTHS)})
+    bit_depth = fields.Raw(required=True, allow_none=True, metadata={"enum": [*BIT_DEPTHS, None], "description": "null: ogg and mp3."})
+    quality = fields.Float(required=True, allow_none=True, metadata={"description": "Of ogg and mp3, 0.3 to 1; null: wav and flac."})
     channels = fields.Integer(required=True)
     duration_s = fields.Float(required=True, metadata={"description": "s, without the tail."})
     tail_s = fields.Float(required=True, allow_none=True)

@@ -42,7 +42,7 @@ from app.users.models import User
 
 _DAY = timedelta(days=1)
 _LINK_SALT = "audio-file"
-_BYTES_PER_SAMPLE = {"16": 2, "24": 3, "32f": 4}
+_BYTES_PER_SAMPLE = {16: 2, 24: 3, "32f": 4, None: 2}
 
 
 class NotReady(Conflict):
@@ -77,9 +77,8 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
 
     def make(session: Session, render_id: UUID, universe_id: UUID) -> Started:
         snapshot = _snapshot(order)
-        settings = mix.Settings(
-            sample_rate=order["sample_rate"], format=order["format"], bit_depth=order["bit_depth"], seed=int(snapshot["seed"])
-        )
+        asked = {name: order[name] for name in ("sample_rate", "format", "bit_depth", "quality") if order.get(name) is not None}
+        settings = mix.Settings(**asked, seed=int(snapshot["seed"]))
         estimate = _estimate(settings, snapshot["duration_s"])
         _check_quotas(session, actor, snapshot["duration_s"], estimate)
         job = jobs.create("render", render_id, user_id=actor.id, universe_id=universe_id, cost_s=snapshot["duration_s"])
@@ -90,7 +89,8 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
                 name=order.get("name") or snapshot["name"],
                 format=settings.format,
                 sample_rate=settings.sample_rate,
-                bit_depth=str(settings.bit_depth),
+                bit_depth=str(settings.bit_depth or ""),
+                quality=settings.quality,
                 channels=settings.channels,
                 duration_s=snapshot["duration_s"],
                 stored_bytes=estimate,
@@ -359,7 +359,7 @@ def _made_from(snapshot: Mapping[str, Any], artefact_id: UUID, actor: Actor, uni
 
 def _estimate(settings: mix.Settings, duration_s: float) -> int:
     """About how large the file will be, in bytes; a compressed one takes no more."""
-    return round(duration_s * settings.sample_rate) * settings.channels * _BYTES_PER_SAMPLE[str(settings.bit_depth)]
+    return round(duration_s * settings.sample_rate) * settings.channels * _BYTES_PER_SAMPLE[settings.bit_depth]
 
 
 def _lock_user(session: Session, actor: Actor) -> None:

@@ -130,6 +130,7 @@ def perform(snapshot: Mapping[str, Any], settings: Settings, path: Path, progres
         format=settings.format,
         bit_depth=settings.bit_depth,
         sample_rate=settings.sample_rate,
+        quality=settings.quality,
     )
     found = verify(path, score, settings, _share(report, _RENDERED, 1.0))
     midi, midi_report = write_midi(score)

@@ -50,7 +50,7 @@ def test_a_simulation_by_command_has_the_hash_of_the_server_s(ada: Studio, tmp_p
 def test_a_command_says_plainly_what_is_wrong_and_leaves_nothing_behind(ada: Studio, tmp_path: Path) -> None:
     run = ada.app.test_cli_runner().invoke
     for arguments, words in (
-        ([str(tmp_path / "a.aiff"), "--scene", str(ada.scene_id)], "format: Must be one of wav, flac."),
+        ([str(tmp_path / "a.aiff"), "--scene", str(ada.scene_id)], "format: Must be one of wav, flac, ogg, mp3."),
         ([str(tmp_path / "a.wav"), "--scene", str(ada.scene_id), "--sample-rate", "100"], "sample_rate: Must be in the range"),
         ([str(tmp_path / "a.wav"), "--scene", str(uuid4())], "There is no such scene."),
     ):

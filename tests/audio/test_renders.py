@@ -60,6 +60,22 @@ def test_a_scene_becomes_a_sound_file(ada: Studio) -> None:
     assert ada.owner.get(f"/audio/{audio['id']}/report").json["ok"]
 
 
+@pytest.mark.parametrize(("format", "media_type"), [("ogg", "audio/ogg"), ("mp3", "audio/mpeg")])
+def test_a_lossy_file_has_a_quality_and_is_what_its_row_says(ada: Studio, format: str, media_type: str) -> None:
+    audio = ada.render(format=format, name="Two balls", bit_depth=16, quality=0.5, sample_rate=32000)
+    assert (audio["format"], audio["bit_depth"], audio["quality"]) == (format, None, 0.5)
+    sound = ada.owner.get(f"/audio/{audio['id']}/file")
+    assert sound.headers["Content-Type"] == media_type
+    assert sound.headers["Content-Disposition"] == f'attachment; filename="Two balls.{format}"'
+    assert hashlib.sha256(sound.data).hexdigest() == audio["sha256"]
+    samples, rate = soundfile.read(io.BytesIO(sound.data), dtype="float32")
+    assert (rate, len(samples)) == (32000, audio["frames"])
+    assert hashlib.sha256(samples.tobytes()).hexdigest() == audio["samples_hash"]
+    assert audio["peak_dbtp"] <= 0.0
+    again = ada.render(format=format, quality=0.5, sample_rate=32000)
+    assert (again["sha256"], again["samples_hash"]) == (audio["sha256"], audio["samples_hash"])
+
+
 def test_what_is_heard_and_the_table_and_the_midi_come_from_one_score(ada: Studio) -> None:
     audio = ada.render()
     path = f"/audio/{audio['id']}"
@@ -139,6 +155,8 @@ def test_settings_that_cannot_be_honoured_are_refused_and_nothing_is_written(ada
         ({"bit_depth": 20}, "bit_depth"),
         ({"format": "flac", "bit_depth": "32f"}, "bit_depth"),
         ({"format": "aiff"}, "format"),
+        ({"format": "mp3", "sample_rate": 96000}, "sample_rate"),
+        ({"format": "ogg", "quality": 0.1}, "quality"),
         ({"seed": -1}, "seed"),
         ({"duration_s": 601}, "duration_s"),
         ({"tempo": 3}, "tempo"),

@@ -1,9 +1,11 @@
-"""Audio files: dithered, rounded and written chunk by chunk; equal samples give equal bytes."""
+"""Audio files: dithered, rounded and written chunk by chunk, or encoded; equal samples give equal bytes."""
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,43 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from app.engine.audio import lossy
 from app.engine.errors import Unsupported
 
-BitDepth = int | str
+BitDepth = int | str | None
+"""16, 24, "32f", or None of a file that is encoded without keeping samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a file may be from what it is a file of.
+
+    Attributes
+    ----------
+    edge : the largest first or last sample, of full scale
+    ceiling_dbtp : highest true peak
+    onset_s, pitch_cents : errors of single notes
+    quiet, highest : notes are looked for above this amplitude, and their partials below this fraction of the rate
+    noise : of full scale: the smallest that is taken for more than noise
+    """
+
+    edge: float = 1e-3
+    ceiling_dbtp: float = -1.0
+    onset_s: float = 0.003
+    pitch_cents: float = 1.0
+    quiet: float = 10 ** (-70 / 20)
+    highest: float = 0.5
+    noise: float = 0.0
+
+
+EXACT = Tolerance()
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file and the bit depths it holds, by their names in libsndfile.
+    """A kind of file and the bit depths it holds, by their names in libsndfile; one that is `lossy` has a quality instead.
 
-    Rates above `any_rate_to` Hz must be multiples of 10: the frame headers of FLAC hold no others.
+    Rates above `any_rate_to` Hz must be multiples of 10: the frame headers of FLAC hold no others. `rates` are all there are, if not None.
     """
 
     container: str
@@ -29,6 +58,13 @@ class Format:
     extension: str
     subtypes: dict[BitDepth, str]
     any_rate_to: int = 2**31 - 1
+    rates: tuple[int, ...] | None = None
+    tolerance: Tolerance = EXACT
+
+    @property
+    def lossy(self) -> bool:
+        """Whether it keeps what is heard, not the samples."""
+        return None in self.subtypes
 
     def subtype(self, bit_depth: BitDepth) -> str:
         """libsndfile's name of a bit depth, else Unsupported naming those that the format has."""
@@ -40,11 +76,21 @@ class Format:
         """Raise Unsupported when the format cannot hold the rate."""
         if sample_rate > self.any_rate_to and sample_rate % 10:
             raise Unsupported(f"{self.container} holds rates above {self.any_rate_to} Hz in multiples of 10 only.", "sample_rate")
+        if self.rates is not None and sample_rate not in self.rates:
+            raise Unsupported(f"{self.container} holds {', '.join(map(str, self.rates))} Hz.", "sample_rate")
 
+
+_MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_HEARD = Tolerance(
+    edge=0.05, ceiling_dbtp=0.0, onset_s=0.012, pitch_cents=10.0, quiet=10 ** (-40 / 20), highest=0.3, noise=10 ** (-60 / 20)
+)
+"""An encoder drops what is masked or too high to be heard, spreads noise over some milliseconds before an onset, and overshoots."""
 
 FORMATS: dict[str, Format] = {
     "wav": Format("WAV", "audio/wav", ".wav", {16: "PCM_16", 24: "PCM_24", "32f": "FLOAT"}),
     "flac": Format("FLAC", "audio/flac", ".flac", {16: "PCM_16", 24: "PCM_24"}, any_rate_to=65535),
+    "ogg": Format("OGG", "audio/ogg", ".ogg", {None: "VORBIS"}, tolerance=_HEARD),
+    "mp3": Format("MP3", "audio/mpeg", ".mp3", {None: "MPEG_LAYER_III"}, rates=_MPEG_RATES, tolerance=_HEARD),
 }
 
 _TYPES: dict[BitDepth, str] = {16: "<i2", 24: "<i4", "32f": "<f4"}
@@ -54,18 +100,20 @@ _READ_FRAMES = 1 << 18
 
 def step(bit_depth: BitDepth) -> float:
     """The step between sample values, of full scale; 0 for floats."""
-    return 0.0 if bit_depth == "32f" else 2.0 ** (1 - int(bit_depth))
+    return 0.0 if bit_depth in (None, "32f") else 2.0 ** (1 - int(bit_depth or 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What went into a file: frames, and the SHA-256 in hex of its interleaved samples.
+    """What is in a file: frames, and the SHA-256 in hex of its interleaved samples.
 
-    Samples count as little-endian int16, int32 (24-bit values, not shifted) or float32.
+    Samples count as little-endian int16, int32 (24-bit values, not shifted) or float32; of a lossy file they are what libsndfile decodes.
+    `gain` is by how much, linear, a lossy file is softer than the mix, so that it does not come back above full scale.
     """
 
     frames: int
     samples_hash: str
+    gain: float = 1.0
 
 
 def quantized(chunks: Iterable[NDArray[np.float32]], bit_depth: BitDepth, seed: int) -> Iterator[NDArray[Any]]:
@@ -75,7 +123,7 @@ def quantized(chunks: Iterable[NDArray[np.float32]], bit_depth: BitDepth, seed: 
     """
     rng = np.random.Generator(np.random.PCG64((seed, _DITHER)))
     for chunk in chunks:
-        yield chunk.T.astype("<f4", order="C") if bit_depth == "32f" else _rounded(chunk, int(bit_depth), rng)
+        yield chunk.T.astype("<f4", order="C") if bit_depth in (None, "32f") else _rounded(chunk, int(bit_depth or 0), rng)
 
 
 def _rounded(chunk: NDArray[np.float32], bits: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -89,11 +137,24 @@ def _rounded(chunk: NDArray[np.float32], bits: int, rng: np.random.Generator) ->
     return steps.astype(_TYPES[bits], order="C")
 
 
-def write(path: Path, samples: Iterable[NDArray[Any]], *, format: str, bit_depth: BitDepth, sample_rate: int) -> Written:
-    """Write chunks of `quantized` samples to `path` as they come."""
+def write(
+    path: Path, samples: Iterable[NDArray[Any]], *, format: str, bit_depth: BitDepth, sample_rate: int, quality: float | None = None
+) -> Written:
+    """Write chunks of `quantized` samples to `path` as they come; of lossy formats `quality` says how well."""
     kind = FORMATS[format]
+    subtype = kind.subtype(bit_depth)
+    # What libsndfile calls the level of compression is 1 - quality for Vorbis, and a tenth of the number of LAME's setting V.
+    encoder: dict[str, Any] = {"compression_level": 1.0 - (quality or 0.0)} if kind.lossy else {}
+    if subtype == "MPEG_LAYER_III":
+        encoder["bitrate_mode"] = "VARIABLE"
+
+    def to_write(place: Path) -> soundfile.SoundFile:
+        return soundfile.SoundFile(place, "w", sample_rate, 2, subtype, format=kind.container, **encoder)
+
+    if kind.lossy:
+        return Written(*lossy.encode(path, samples, to_write))
     digest, frames = hashlib.sha256(), 0
-    with soundfile.SoundFile(path, "w", sample_rate, 2, kind.subtype(bit_depth), format=kind.container) as file:
+    with to_write(path) as file:
         for chunk in samples:
             digest.update(chunk.data)
             frames += len(chunk)
@@ -115,9 +176,21 @@ def _forget_time(path: Path) -> None:
 
 def read(path: Path, frames: int = _READ_FRAMES) -> Iterator[NDArray[np.float32]]:
     """The samples of a file as planar float chunks (2, n) of `frames`."""
-    with soundfile.SoundFile(path) as file:
-        for block in file.blocks(frames, dtype="float32", always_2d=True):
-            yield np.ascontiguousarray(block.T)
+    for block in lossy.blocks(path, frames):
+        yield np.ascontiguousarray(block.T)
+
+
+@contextmanager
+def opened(path: Path, format: str) -> Iterator[soundfile.SoundFile]:
+    """A file to seek in. A lossy one is decoded first, from beginning to end: a frame of MP3 needs those before it."""
+    with tempfile.TemporaryFile(dir=path.parent) as place:
+        if FORMATS[format].lossy:
+            with soundfile.SoundFile(place, "w", soundfile.info(path).samplerate, 2, "FLOAT", format="WAV") as plain:
+                for chunk in read(path):
+                    plain.write(chunk.T)
+            place.seek(0)
+        with soundfile.SoundFile(place if FORMATS[format].lossy else path) as file:
+            yield file
 
 
 def peaks(path: Path, count: int) -> dict[str, Any]:

@@ -13,11 +13,9 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from app.engine.audio.files import EXACT, Tolerance
 from app.engine.audio.instruments.partials import FADE_FROM, band_limit
 from app.engine.audio.sounds import Sound, pan_gains
-
-ONSET_TOLERANCE_S = 0.003
-PITCH_TOLERANCE_CENTS = 1.0
 
 _ONSET_CLEAR_S = 0.050
 _LONGEST_ATTACK_S = 0.005
@@ -35,7 +33,6 @@ _LOOKS = 33
 _NEAR, _SEARCH = 6.0, 2.0
 _NEAR_LEVEL, _FAR_LEVEL = 10 ** (-50 / 20), 10 ** (30 / 20)
 _LOST_LEVEL = 10 ** (-30 / 20)
-_QUIET = 10 ** (-70 / 20)
 _STEADY_CENTS = 0.1
 
 Reader = Callable[[int, int], NDArray[np.float64]]
@@ -98,12 +95,13 @@ class Expected:
 class Listener:
     """Measures notes in the file that `read` reads, knowing all that should sound in it; `step` is that of its samples."""
 
-    def __init__(self, expected: Iterable[Expected], sample_rate: int, step: float, read: Reader) -> None:
+    def __init__(self, expected: Iterable[Expected], sample_rate: int, step: float, read: Reader, tolerance: Tolerance = EXACT) -> None:
         self._all = sorted(expected, key=lambda one: one.onset)
         self._rate = sample_rate
         self._read = read
+        self._tolerance = tolerance
         # Dither leaves an error of variance step^2 / 4: the changes of two channels have four times that. Single milliseconds reach more.
-        self._noise = 1.5 * step
+        self._noise = max(1.5 * step, tolerance.noise)
         self._onsets = np.array([one.onset for one in self._all])
         self._borders = np.sort([time for one in self._all for time in (one.onset, one.gate_end, one.end)])
         self._longest = max((one.end - one.onset for one in self._all), default=0.0)
@@ -120,9 +118,9 @@ class Listener:
         if rise is None:
             return Finding("masked", why="it does not rise 12 dB above what sounds before it")
         late, level = rise
-        if late < -ONSET_TOLERANCE_S and level <= self._swell(one.onset):
+        if late < -self._tolerance.onset_s and level <= self._swell(one.onset):
             return Finding("masked", why="what sounds before it swells just then")
-        within = abs(late) <= ONSET_TOLERANCE_S
+        within = abs(late) <= self._tolerance.onset_s
         return Finding("measured" if within else "failed", late, "" if within else f"begins {late * 1000:+.1f} ms off")
 
     def _borders_within(self, first: float, last: float) -> int:
@@ -178,10 +176,11 @@ class Listener:
         own = one.lines(first, last, (first + last) / 2)
         if own.low[0] <= 0 or 1200 * math.log2(own.high[0] / own.low[0]) > _STEADY_CENTS:
             return Finding("masked", why="its pitch moves")
-        fit = (own.low * (last - first) > _FEWEST) & (own.high <= FADE_FROM * self._rate) & one.of_one_sign(first, last)
+        highest = min(FADE_FROM, self._tolerance.highest)
+        fit = (own.low * (last - first) > _FEWEST) & (own.high <= highest * self._rate) & one.of_one_sign(first, last)
         level = own.level * one.sound.envelope.sustain * fit
         strongest = int(np.argmax(level))
-        if level[strongest] < _QUIET:
+        if level[strongest] < self._tolerance.quiet:
             return Finding("masked", why="too quiet, or no partial is steady")
         if self._covered(one, strongest, float(level[strongest]), (first, last)):
             return Finding("masked", why="another partial is too near or too loud")
@@ -210,7 +209,7 @@ class Listener:
         if strength < level * max(left, right) * _LOST_LEVEL:
             return Finding("failed", why=f"nothing sounds near {hz:.2f} Hz")
         cents = 1200 * math.log2(found / hz)
-        within = abs(cents) <= PITCH_TOLERANCE_CENTS
+        within = abs(cents) <= self._tolerance.pitch_cents
         return Finding("measured" if within else "failed", cents, "" if within else f"{cents:+.2f} cents off")
 
 

@@ -30,7 +30,10 @@ _LOOP_RUN_IN_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a score is rendered. `duration_s` None takes the score's; `tail_s` None what the notes need to ring out (0 for a loop)."""
+    """How a score is rendered. `duration_s` None takes the score's; `tail_s` None what the notes need to ring out (0 for a loop).
+
+    Lossy formats have a `quality` and no bit depth, the others a bit depth and no quality: what does not apply becomes None.
+    """
 
     sample_rate: int = 48000
     format: str = "wav"
@@ -39,6 +42,7 @@ class Settings:
     tail_s: float | None = None
     seed: int = 0
     channels: int = 2
+    quality: float | None = RENDER["quality"].default
 
     def __post_init__(self) -> None:
         """Raise EngineError naming the field that is out of range."""
@@ -50,7 +54,10 @@ class Settings:
                 RENDER[name].check(value)
         if self.format not in FORMATS:
             raise EngineError(f"Must be one of {', '.join(FORMATS)}.", "format")
+        object.__setattr__(self, *(("bit_depth", None) if FORMATS[self.format].lossy else ("quality", None)))
         FORMATS[self.format].subtype(self.bit_depth)
+        if self.quality is not None:
+            RENDER["quality"].check(self.quality)
         FORMATS[self.format].check_rate(self.sample_rate)
         if not 0 <= self.seed < 2**64:
             raise OutOfRange("Must be a whole number from 0 to 2^64 - 1.", "seed")

@@ -13,15 +13,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.engine.audio import files
-from app.engine.audio.listening import ONSET_TOLERANCE_S, PITCH_TOLERANCE_CENTS, Expected, Finding, Listener
+from app.engine.audio.listening import Expected, Finding, Listener
 from app.engine.audio.meters import LevelMeter, LoudnessMeter, PeakMeter, decibels
-from app.engine.audio.mix import CEILING_DBTP, Mix, Settings, lay_out
+from app.engine.audio.mix import Mix, Settings, lay_out
 from app.engine.audio.sounds import Sound
 from app.engine.music.score import Score
 
 Progress = Callable[[float], None]
 
-EDGE_LIMIT = 1e-3
 OFFSET_LIMIT = 1e-3
 MOST_NOTES = 1000
 
@@ -89,17 +88,18 @@ def _read_levels(path: Path, sample_rate: int) -> _Levels:
 def _checks(levels: _Levels, mix: Mix) -> list[dict[str, Any]]:
     peak, true_peak = levels.peaks.sample_peak, decibels(levels.peaks.true_peak)
     loudest = max((sound.gain for sound in mix.sounds if _reaches(sound, mix)), default=0.0)
+    tolerance = files.FORMATS[mix.settings.format].tolerance
     rows = [
         ("frames", levels.frames == mix.frames, levels.frames, f"{mix.frames}", "frames"),
         ("sample peak", peak < 1.0, peak, "below 1", "of full scale"),
-        ("true peak", true_peak is None or true_peak <= CEILING_DBTP, true_peak, f"at most {CEILING_DBTP:g}", "dBTP"),
+        ("true peak", true_peak is None or true_peak <= tolerance.ceiling_dbtp, true_peak, f"at most {tolerance.ceiling_dbtp:g}", "dBTP"),
         ("silence", loudest < _AUDIBLE or peak > _SILENT, peak, "heard, as there are notes", "of full scale"),
     ]
     if levels.frames >= _OFFSET_FROM_S * mix.settings.sample_rate:
         rows.append(("offset", levels.level.offset < OFFSET_LIMIT, levels.level.offset, f"below {OFFSET_LIMIT:g}", "of full scale"))
     if not mix.turn:
         edge = max(levels.first, levels.last)
-        rows.append(("first and last sample", edge <= EDGE_LIMIT, edge, f"at most {EDGE_LIMIT:g}", "of full scale"))
+        rows.append(("first and last sample", edge <= tolerance.edge, edge, f"at most {tolerance.edge:g}", "of full scale"))
     return [dict(zip(("what", "ok", "measured", "limit", "unit"), row, strict=True)) for row in rows]
 
 
@@ -113,13 +113,18 @@ def _reaches(sound: Sound, mix: Mix) -> bool:
 def _listen(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
     """Onset and pitch of the notes, or of 1,000 of them chosen by the seed."""
     rate = mix.settings.sample_rate
+    tolerance = files.FORMATS[mix.settings.format].tolerance
     turn_s = mix.turn / rate
     expected = [Expected(sound) for sound in mix.sounds]
     shifts = (-turn_s, turn_s) if mix.turn else ()
     echoes = [Expected(sound, shift) for shift in shifts for sound in mix.sounds]
-    with soundfile.SoundFile(path) as file:
+    with files.opened(path, mix.settings.format) as file:
         listener = Listener(
-            [*expected, *echoes], rate, files.step(mix.settings.bit_depth), lambda first, last: _stretch(file, first, last, mix.turn)
+            [*expected, *echoes],
+            rate,
+            files.step(mix.settings.bit_depth),
+            lambda first, last: _stretch(file, first, last, mix.turn),
+            tolerance,
         )
         rows = []
         chosen = _chosen(len(expected), mix.settings.seed)
@@ -127,7 +132,7 @@ def _listen(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
             rows.append(_row(index, expected[index], listener))
             if progress:
                 progress((done + 1) / len(chosen))
-    return _summary(rows, len(expected))
+    return _summary(rows, len(expected), tolerance)
 
 
 def _chosen(count: int, seed: int) -> list[int]:
@@ -169,7 +174,7 @@ def _tells(finding: Finding, status: str) -> bool:
     return bool(finding.why) and finding.status == status
 
 
-def _summary(rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
+def _summary(rows: list[dict[str, Any]], total: int, tolerance: files.Tolerance) -> dict[str, Any]:
     counts = Counter(row["status"] for row in rows)
     onsets = [abs(row["onset_error_s"]) for row in rows if row["onset_error_s"] is not None]
     cents = [abs(row["cents"]) for row in rows if row["cents"] is not None]
@@ -177,7 +182,7 @@ def _summary(rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
         "total": total,
         "listened": len(rows),
         **{status: counts[status] for status in ("measured", "masked", "failed")},
-        "onsets": {"measured": len(onsets), "worst_s": max(onsets, default=None), "tolerance_s": ONSET_TOLERANCE_S},
-        "pitches": {"measured": len(cents), "worst_cents": max(cents, default=None), "tolerance_cents": PITCH_TOLERANCE_CENTS},
+        "onsets": {"measured": len(onsets), "worst_s": max(onsets, default=None), "tolerance_s": tolerance.onset_s},
+        "pitches": {"measured": len(cents), "worst_cents": max(cents, default=None), "tolerance_cents": tolerance.pitch_cents},
         "rows": rows,
     }

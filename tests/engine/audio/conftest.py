@@ -58,7 +58,8 @@ def written(tmp_path: Path) -> Callable[..., tuple[Path, files.Written]]:
         chosen = settings or mix.Settings()
         path = tmp_path / f"{name}{files.FORMATS[chosen.format].extension}"
         samples = mix.lay_out(score, chosen).samples()
-        return path, files.write(path, samples, format=chosen.format, bit_depth=chosen.bit_depth, sample_rate=chosen.sample_rate)
+        kept = {name: getattr(chosen, name) for name in ("format", "bit_depth", "sample_rate", "quality")}
+        return path, files.write(path, samples, **kept)
 
     return make
 

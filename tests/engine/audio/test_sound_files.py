@@ -16,6 +16,8 @@ import soundfile
 from scipy.io import wavfile
 
 from app.engine.audio import files, mix
+from app.engine.audio.meters import PeakMeter
+from app.engine.errors import OutOfRange, Unsupported
 from app.engine.music.score import Score
 
 Written = Callable[..., tuple[Path, files.Written]]
@@ -121,3 +123,112 @@ def test_flac_holds_the_rates_it_says(crowd: Score, written: Written, rate: int)
     path, told = written(low, mix.Settings(format="flac", sample_rate=rate))
     assert soundfile.info(path).samplerate == rate
     assert soundfile.info(path).frames == told.frames
+
+
+LOSSY = pytest.mark.parametrize(("format", "codec"), [("ogg", "vorbis"), ("mp3", "mp3")])
+
+
+@LOSSY
+def test_a_lossy_file_decodes_to_as_many_frames_and_to_what_was_hashed(crowd: Score, written: Written, format: str, codec: str) -> None:
+    settings = mix.Settings(format=format, sample_rate=32000)
+    path, told = written(crowd, settings)
+    samples, rate = soundfile.read(path, dtype="float32")
+    assert (rate, len(samples)) == (32000, told.frames) == (32000, mix.lay_out(crowd, settings).frames)
+    assert hashlib.sha256(samples.tobytes()).hexdigest() == told.samples_hash
+    plain = mix.render(crowd, settings).samples
+    error = samples - plain * np.float32(told.gain)
+    # In step with the mix to the sample: one frame late, the error of this music would be as strong as the music.
+    assert 20 * np.log10(error.std() / plain.std()) < -12.0
+
+
+@LOSSY
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_another_decoder_hears_the_same_in_a_lossy_file(crowd: Score, written: Written, format: str, codec: str) -> None:
+    path, told = written(crowd, mix.Settings(format=format, sample_rate=44100))
+    shown = subprocess.run(
+        ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,channels", "-of", "csv=p=0", path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.strip() == f"{codec},44100,2"
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "f32le", "-"], capture_output=True, check=True).stdout
+    other = np.frombuffer(raw, "<f4").reshape(-1, 2)
+    assert len(other) == told.frames
+    assert np.abs(other - soundfile.read(path, dtype="float32")[0]).max() < 1e-4
+
+
+@LOSSY
+def test_equal_samples_give_equal_lossy_files_however_they_are_cut(tmp_path: Path, format: str, codec: str) -> None:
+    noise = np.random.default_rng(2).normal(0, 0.1, (2 * 48000, 2)).astype(np.float32)
+
+    def encoded(name: str, pieces: int) -> bytes:
+        path = tmp_path / name
+        files.write(path, np.array_split(noise, pieces), format=format, bit_depth=None, sample_rate=48000, quality=0.5)
+        return path.read_bytes()
+
+    assert encoded("one", 1) == encoded("other", 7)
+
+
+def test_every_page_of_an_ogg_file_has_the_serial_number_of_its_content_and_its_checksum(tmp_path: Path) -> None:
+    serials = set()
+    for place in range(2):
+        path, wave = tmp_path / f"{place}.ogg", np.full((48000, 2), 0.1 * place, np.float32)
+        files.write(path, [wave], format="ogg", bit_depth=None, sample_rate=48000, quality=0.5)
+        data, at, numbers = path.read_bytes(), 0, set()
+        while at < len(data):
+            assert data[at : at + 4] == b"OggS"
+            size = 27 + data[at + 26] + sum(data[at + 27 : at + 27 + data[at + 26]])
+            page = bytearray(data[at : at + size])
+            told, page[22:26] = int.from_bytes(page[22:26], "little"), bytes(4)
+            assert _long_division(bytes(page)) == told
+            numbers.add(bytes(page[14:18]))
+            at += size
+        assert len(numbers) == 1
+        serials |= numbers
+    assert len(serials) == 2
+
+
+def _long_division(data: bytes) -> int:
+    """The remainder of the bits of `data`, 32 zeros behind them, on division by the polynomial 0x104c11db7."""
+    rest = 0
+    for byte in data + bytes(4):
+        for place in range(7, -1, -1):
+            rest = rest << 1 | (byte >> place & 1)
+            rest ^= 0x104C11DB7 if rest >> 32 else 0
+    return rest
+
+
+@LOSSY
+@pytest.mark.parametrize("quality", [0.3, 1.0])
+def test_what_an_encoder_makes_louder_is_turned_down(tmp_path: Path, format: str, codec: str, quality: float) -> None:
+    """Noise and square waves up to the ceiling: their decoded peaks are the worst there are."""
+    rng, place = np.random.default_rng(1), np.arange(48000) / 48000
+    hard = np.concatenate((rng.uniform(-1, 1, 48000), np.sign(np.sin(2 * np.pi * 100.3 * place)))) * 10 ** (-1.5 / 20)
+    path = tmp_path / "hard"
+    told = files.write(
+        path, [np.stack((hard, hard[::-1]), 1).astype("<f4")], format=format, bit_depth=None, sample_rate=48000, quality=quality
+    )
+    meter = PeakMeter()
+    for chunk in files.read(path):
+        meter.read(chunk)
+    meter.finish()
+    assert meter.true_peak <= 1.0
+    assert 0.5 < told.gain <= 1.0
+    assert quality == 1.0 or told.gain < 1.0
+
+
+@pytest.mark.parametrize("rate", [44101, 64000, 96000])
+def test_mp3_refuses_rates_that_it_does_not_have(rate: int) -> None:
+    with pytest.raises(Unsupported, match="44100, 48000 Hz") as refused:
+        mix.Settings(format="mp3", sample_rate=rate)
+    assert refused.value.field == "sample_rate"
+
+
+def test_a_lossy_format_has_a_quality_and_no_bit_depth() -> None:
+    for format in ("ogg", "mp3"):
+        assert mix.Settings(format=format, bit_depth=16) == mix.Settings(format=format)
+        assert mix.Settings(format=format).bit_depth is None
+        with pytest.raises(OutOfRange, match=r"0\.3 to 1"):
+            mix.Settings(format=format, quality=0.2)
+    assert mix.Settings(format="wav", quality=0.2) == mix.Settings(format="wav")

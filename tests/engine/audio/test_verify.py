@@ -47,6 +47,19 @@ def test_notes_that_stand_alone_are_measured_and_right(apart: Score, written: Wr
     orjson.dumps(report)
 
 
+@pytest.mark.parametrize("format", ["ogg", "mp3"])
+def test_of_a_lossy_file_the_notes_are_measured_too_and_a_wrong_one_is_caught(apart: Score, written: Written, format: str) -> None:
+    settings = mix.Settings(format=format)
+    report = verify(written(apart, settings)[0], apart, settings)
+    assert report["ok"], report["reasons"]
+    assert report["notes"]["measured"] == 12
+    assert report["notes"]["pitches"]["worst_cents"] < 0.5
+    assert report["peak_dbtp"] <= 0.0
+    wrong = moved(moved(apart, cents=30.0, which=4), seconds=0.016, which=9)
+    report = verify(written(wrong, settings, "wrong")[0], apart, settings)
+    assert [row["index"] for row in report["notes"]["rows"] if row["status"] == "failed"] == [4, 9]
+
+
 @pytest.mark.parametrize("cents", [3.0, -3.0, 80.0, 600.0])
 def test_a_detuned_note_is_caught(apart: Score, written: Written, cents: float) -> None:
     report = verify(written(moved(apart, cents=cents))[0], apart, SETTINGS)
