@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import orjson
+from flask import current_app
 from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
@@ -21,10 +22,12 @@ from app.database import now
 from app.engine import perform as engine
 from app.engine import suggest as suggestions
 from app.engine.audio import files
+from app.engine.audio.tags import Tags
 from app.engine.music.midi import write_midi
 from app.errors import Gone, Problem
 from app.extensions import db
 from app.jobs.registry import JobType, Outcome, Progress
+from app.users.models import User
 
 TRAJECTORY, EVENTS = "trajectory.npz", "events.json"
 NOTES, MIDI, TABLE = "score.json", "score.mid", "events.csv"
@@ -103,7 +106,7 @@ def render(render_id: UUID, progress: Progress) -> Outcome:
         folder = draft / "render"
         folder.mkdir()
         sound = folder / sound_name(row.format)
-        found = engine.perform(row.snapshot, artefacts.settings_of(row), sound, progress)
+        found = engine.perform(row.snapshot, artefacts.settings_of(row), sound, progress, _tags(row))
         if not found.report["ok"]:
             raise NotTrue(errors={"report": list(found.report["reasons"])})
         (folder / PEAKS).write_bytes(orjson.dumps(files.peaks(sound, PEAK_COUNT)))
@@ -126,6 +129,15 @@ def _row(kind: type[Artefact], artefact_id: UUID) -> Row[Any]:
     if found is None or getattr(found, "deleted_at", None) is not None:
         raise Gone
     return found
+
+
+def _tags(row: Row[Any]) -> Tags:
+    """What a file says of itself. It names the scene and not the render: equal renders are equal to the byte."""
+    with db.engine.connect() as connection:
+        maker = connection.execute(select(User.display_name, User.username).where(User.id == row.user_id)).one_or_none()
+    place = f"{current_app.config['SETTINGS'].public_url.rstrip('/')}/api/scenes/{row.scene_id}"
+    artist = (maker.display_name or maker.username) if maker else ""
+    return Tags(title=row.name, artist=artist, comment=f"{place} seed {row.seed} inputs {row.inputs_hash}")
 
 
 def _simulation_for(row: Row[Any], found: engine.Simulation, draft: Path) -> Made:

@@ -10,6 +10,7 @@ from typing import Any
 from app.engine.audio import files, mix
 from app.engine.audio.consonance import dissonance
 from app.engine.audio.mix import Settings
+from app.engine.audio.tags import Tags
 from app.engine.audio.verify import verify
 from app.engine.music.mapping import build_score
 from app.engine.music.midi import write_midi
@@ -103,7 +104,9 @@ def score_of(simulation: Simulation) -> Score:
     return replace(score, report={**score.report, "dissonance": dissonance(score)})
 
 
-def perform(snapshot: Mapping[str, Any], settings: Settings, path: Path, progress: Progress | None = None) -> Performance:
+def perform(
+    snapshot: Mapping[str, Any], settings: Settings, path: Path, progress: Progress | None = None, tags: Tags | None = None
+) -> Performance:
     """Perform the scene of a snapshot into an audio file at `path`.
 
     Parameters
@@ -111,6 +114,7 @@ def perform(snapshot: Mapping[str, Any], settings: Settings, path: Path, progres
     snapshot : as `Scene.from_snapshot` reads it
     settings : with a `duration_s`, the scene is performed as if that were its own
     path : written chunk by chunk; what is there after an exception is unfinished
+    tags : what the file says of itself; None: the name of the scene
     progress : gets fractions from 0 to 1, and may raise Cancelled
 
     Raises
@@ -131,6 +135,7 @@ def perform(snapshot: Mapping[str, Any], settings: Settings, path: Path, progres
         bit_depth=settings.bit_depth,
         sample_rate=settings.sample_rate,
         quality=settings.quality,
+        tags=tags or Tags(title=simulation.scene.name),
     )
     found = verify(path, score, settings, _share(report, _RENDERED, 1.0))
     midi, midi_report = write_midi(score)

@@ -72,8 +72,17 @@ def test_a_lossy_file_has_a_quality_and_is_what_its_row_says(ada: Studio, format
     assert (rate, len(samples)) == (32000, audio["frames"])
     assert hashlib.sha256(samples.tobytes()).hexdigest() == audio["samples_hash"]
     assert audio["peak_dbtp"] <= 0.0
-    again = ada.render(format=format, quality=0.5, sample_rate=32000)
+    again = ada.render(format=format, name="Two balls", quality=0.5, sample_rate=32000)
     assert (again["sha256"], again["samples_hash"]) == (audio["sha256"], audio["samples_hash"])
+
+
+def test_a_file_says_what_it_is_and_where_it_comes_from(ada: Studio) -> None:
+    audio = ada.render(name="Zwei Bälle", format="flac")
+    with soundfile.SoundFile(io.BytesIO(ada.owner.get(f"/audio/{audio['id']}/file").data)) as file:
+        tags = file.copy_metadata()
+    assert (tags["title"], tags["artist"]) == ("Zwei Bälle", "ada")
+    assert tags["comment"] == f"/api/scenes/{ada.scene_id} seed 7 inputs {audio['inputs_hash']}"
+    assert f"Harmonic Universe, engine {audio['engine_version']}" in tags["software"]
 
 
 def test_what_is_heard_and_the_table_and_the_midi_come_from_one_score(ada: Studio) -> None:

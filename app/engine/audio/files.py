@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.engine.audio import lossy
+from app.engine.audio.tags import Tags
 from app.engine.errors import Unsupported
 
 BitDepth = int | str | None
@@ -95,6 +96,7 @@ FORMATS: dict[str, Format] = {
 
 _TYPES: dict[BitDepth, str] = {16: "<i2", 24: "<i4", "32f": "<f4"}
 _DITHER = 0x64697468
+_UNTOLD = Tags()
 _READ_FRAMES = 1 << 18
 
 
@@ -138,9 +140,16 @@ def _rounded(chunk: NDArray[np.float32], bits: int, rng: np.random.Generator) ->
 
 
 def write(
-    path: Path, samples: Iterable[NDArray[Any]], *, format: str, bit_depth: BitDepth, sample_rate: int, quality: float | None = None
+    path: Path,
+    samples: Iterable[NDArray[Any]],
+    *,
+    format: str,
+    bit_depth: BitDepth,
+    sample_rate: int,
+    quality: float | None = None,
+    tags: Tags = _UNTOLD,
 ) -> Written:
-    """Write chunks of `quantized` samples to `path` as they come; of lossy formats `quality` says how well."""
+    """Write chunks of `quantized` samples and the tags to `path` as they come; of lossy formats `quality` says how well."""
     kind = FORMATS[format]
     subtype = kind.subtype(bit_depth)
     # What libsndfile calls the level of compression is 1 - quality for Vorbis, and a tenth of the number of LAME's setting V.
@@ -149,10 +158,16 @@ def write(
         encoder["bitrate_mode"] = "VARIABLE"
 
     def to_write(place: Path) -> soundfile.SoundFile:
-        return soundfile.SoundFile(place, "w", sample_rate, 2, subtype, format=kind.container, **encoder)
+        file = soundfile.SoundFile(place, "w", sample_rate, 2, subtype, format=kind.container, **encoder)
+        if subtype != "MPEG_LAYER_III":  # there libsndfile writes but 30 letters of each
+            tags.put(file)
+        return file
 
     if kind.lossy:
-        return Written(*lossy.encode(path, samples, to_write))
+        written = Written(*lossy.encode(path, samples, to_write))
+        if subtype == "MPEG_LAYER_III":
+            path.write_bytes(tags.id3() + path.read_bytes())
+        return written
     digest, frames = hashlib.sha256(), 0
     with to_write(path) as file:
         for chunk in samples:
@@ -168,9 +183,11 @@ def write(
 def _forget_time(path: Path) -> None:
     """Zero the time stamp that libsndfile puts into the PEAK chunk of float files."""
     with path.open("r+b") as file:
-        place = file.read(256).find(b"PEAK")
-        if place >= 0:
-            file.seek(place + 12)
+        file.seek(12)
+        while (head := file.read(8))[:4] not in (b"PEAK", b"data", b""):
+            file.seek(int.from_bytes(head[4:], "little"), 1)
+        if head[:4] == b"PEAK":
+            file.seek(4, 1)
             file.write(bytes(4))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import time
@@ -15,8 +16,10 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
+from app.engine import VERSION
 from app.engine.audio import files, mix
 from app.engine.audio.meters import PeakMeter
+from app.engine.audio.tags import Tags
 from app.engine.errors import OutOfRange, Unsupported
 from app.engine.music.score import Score
 
@@ -232,3 +235,48 @@ def test_a_lossy_format_has_a_quality_and_no_bit_depth() -> None:
         with pytest.raises(OutOfRange, match=r"0\.3 to 1"):
             mix.Settings(format=format, quality=0.2)
     assert mix.Settings(format="wav", quality=0.2) == mix.Settings(format="wav")
+
+
+ALL = pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3"])
+TAGS = Tags(title="Zwölf ♪ " + "tones " * 15, artist="Ada\x00\nLovelace", license="CC-BY-4.0", comment="https://example.org/api/scenes/1")
+
+
+def tagged(path: Path, format: str, tags: Tags, bit_depth: Any = None) -> files.Written:
+    """A little noise in a file with tags."""
+    depth = bit_depth or (None if files.FORMATS[format].lossy else 16)
+    noise = np.random.default_rng(4).normal(0, 0.1, (2, 12_000)).astype(np.float32)
+    samples = list(files.quantized([noise], depth, 1))
+    return files.write(path, samples, format=format, bit_depth=depth, sample_rate=48000, quality=0.5, tags=tags)
+
+
+@ALL
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
+def test_another_reader_finds_the_tags(tmp_path: Path, format: str) -> None:
+    tagged(tmp_path / "tagged", format, TAGS)
+    asked = ["ffprobe", "-v", "error", "-show_entries", "format_tags:stream_tags", "-of", "json", tmp_path / "tagged"]
+    told = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    found = {name.lower(): text for part in (*told["streams"], told["format"]) for name, text in part.get("tags", {}).items()}
+    assert found["title"] == TAGS.title.strip()
+    assert found["artist"] == "Ada  Lovelace"
+    assert found["copyright"] == "CC-BY-4.0"
+    assert found["comment"] == TAGS.comment
+    assert f"engine {VERSION}" in found["software" if format in ("flac", "ogg") else "encoder"]
+
+
+@ALL
+def test_tags_change_the_file_and_not_its_samples(tmp_path: Path, format: str) -> None:
+    first, again, other = (tmp_path / name for name in ("first", "again", "other"))
+    told = tagged(first, format, TAGS)
+    assert tagged(again, format, TAGS) == told == tagged(other, format, Tags(title="Another"))
+    assert first.read_bytes() == again.read_bytes() != other.read_bytes()
+    assert np.array_equal(soundfile.read(first)[0], soundfile.read(other)[0])
+
+
+def test_a_float_file_tells_no_time_however_long_its_title(tmp_path: Path) -> None:
+    path = tmp_path / "tagged.wav"
+    tagged(path, "wav", TAGS, "32f")
+    data = path.read_bytes()
+    place = data.index(b"PEAK")
+    assert place > 256
+    assert data[place + 12 : place + 16] == bytes(4)
+    assert len(soundfile.read(path)[0]) == 12_000
