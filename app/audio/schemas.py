@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 
 from app.engine.audio.files import FORMATS
 from app.engine.catalogue import HARMONY
+from app.engine.music.midi import MICROTONES
 from app.engine.music.tunings import DIVISIONS, HARMONICS
 from app.engine.quantity import Quantity
 from app.engine.suggest import LIMIT, TARGETS
@@ -295,6 +296,39 @@ class TableQuerySchema(BaseSchema):
     """How a table is asked for."""
 
     format = fields.String(load_default="json", validate=validate.OneOf(("json", "csv")))
+
+
+class MidiQuerySchema(BaseSchema):
+    """How a MIDI file keeps microtones."""
+
+    microtones = fields.String(
+        load_default="bend",
+        validate=validate.OneOf(MICROTONES),
+        metadata={
+            "description": "bend: pitch bend on shared channels, for any synthesizer; mts: every note tuned, by the MIDI Tuning Standard; "
+            "mpe: a channel for each note of a zone, bent over 48 semitones."
+        },
+    )
+
+
+class LostNoteSchema(ma.Schema):
+    """A note that a MIDI file cannot keep at its pitch."""
+
+    note = fields.Integer(required=True, metadata={"description": "Its place in the score, from 0."})
+    channel = fields.Integer(required=True)
+    error_cents = fields.Float(required=True)
+
+
+class MidiReportSchema(ma.Schema):
+    """What a MIDI file keeps of a score."""
+
+    notes = fields.Integer(required=True)
+    channels = fields.Integer(required=True, metadata={"description": "How many are used."})
+    max_error_cents = fields.Float(required=True, metadata={"description": "Of the notes that are kept, by rounding."})
+    overflow = fields.List(fields.Nested(LostNoteSchema), required=True)
+    restruck = fields.Integer(required=True, metadata={"description": "Notes ended early because their key was struck again."})
+    tracks = fields.List(fields.Dict(), required=True, metadata={"description": "Of the notes whose pitch moves."})
+    not_kept = fields.List(fields.String(), required=True)
 
 
 class TrajectoryQuerySchema(TableQuerySchema):

@@ -101,6 +101,33 @@ def test_what_is_heard_and_the_table_and_the_midi_come_from_one_score(ada: Studi
     assert float(table[0]["t_s"]) == pytest.approx(first_bounce, rel=1e-12)
 
 
+def test_the_midi_file_keeps_microtones_as_it_is_asked_to(ada: Studio) -> None:
+    audio = ada.render()
+    path, notes = f"/audio/{audio['id']}", ada.owner.get(f"/audio/{audio['id']}/score").json["notes"]
+    tags = set()
+    for microtones in ("bend", "mts", "mpe"):
+        answer = ada.owner.get(f"{path}/midi?microtones={microtones}")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "audio/midi")
+        midi = mido.MidiFile(file=io.BytesIO(answer.data))
+        kinds = [message.type for track in midi.tracks for message in track]
+        assert kinds.count("note_on") == len(notes)
+        assert kinds.count("sysex") == (len(notes) if microtones == "mts" else 0)
+        tag = answer.headers["ETag"]
+        tags.add(tag)
+        again = ada.owner.get(f"{path}/midi?microtones={microtones}", headers={"If-None-Match": tag})
+        assert (again.status_code, again.data) == (304, b"")
+        part = ada.owner.get(f"{path}/midi?microtones={microtones}", headers={"Range": "bytes=0-3"})
+        assert (part.status_code, part.data) == (206, b"MThd")
+        report = ada.owner.get(f"{path}/midi/report?microtones={microtones}").json
+        assert (report["notes"], report["overflow"]) == (len(notes), [])
+        assert ada.owner.get(f"/scores/{audio['score_id']}/midi?microtones={microtones}").data == answer.data
+        assert ada.owner.get(f"/scores/{audio['score_id']}/midi/report?microtones={microtones}").json == report
+    assert len(tags) == 3
+    assert ada.owner.get(f"{path}/midi").headers["ETag"] in tags
+    assert ada.owner.get(f"/scores/{audio['score_id']}").json["midi_report"] == ada.owner.get(f"{path}/midi/report").json
+    assert ada.owner.get(f"{path}/midi?microtones=none").status_code == 422
+
+
 def test_equal_orders_give_equal_bytes_and_other_seeds_do_not(ada: Studio) -> None:
     first, second = ada.render(), ada.render()
     for name in ("sha256", "samples_hash", "trajectory_hash", "score_hash", "inputs_hash", "simulation_id", "score_id"):
@@ -181,7 +208,7 @@ def test_a_queued_render_has_no_file_and_says_how_far_it_is(idle: Studio) -> Non
     assert answer.status_code == 202
     audio = answer.json["audio"]
     assert answer.headers["Location"] == f"/api/jobs/{answer.json['job']['id']}"
-    for part in ("file", "score", "midi", "events.csv", "events", "report", "waveform"):
+    for part in ("file", "score", "midi", "midi?microtones=mts", "midi/report", "events.csv", "events", "report", "waveform"):
         missing = idle.owner.get(f"/audio/{audio['id']}/{part}")
         assert (missing.status_code, missing.json["state"]) == (409, audio["status"]), part
     assert idle.owner.post(f"/audio/{audio['id']}/link").status_code == 409

@@ -67,6 +67,16 @@ def send(path: Path, *, kind: str, name: str, etag: str, sha256: str | None = No
     return _in_part(response)
 
 
+def made(make: Callable[[], bytes], *, kind: str, name: str, etag: str) -> Response:
+    """A file that is made when it is asked for, unless the caller has it."""
+    known = request.if_none_match.contains_weak(etag)
+    response = Response(b"" if known else make(), mimetype=kind)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.set_etag(etag)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return _in_part(response)
+
+
 def file_name(name: str, extension: str) -> str:
     """A name that is safe as a file's on any system."""
     plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(" ._")[:80]

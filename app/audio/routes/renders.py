@@ -13,9 +13,12 @@ from marshmallow import fields, validate
 from app.audio import artefacts, service, tasks
 from app.audio.models import AudioRender, Score
 from app.audio.routes.answers import STARTING, file_name, send, start, when_started
+from app.audio.routes.scores import midi_file, midi_report
 from app.audio.schemas import (
     FileQuerySchema,
     LinkSchema,
+    MidiQuerySchema,
+    MidiReportSchema,
     NameSchema,
     RenderOrderSchema,
     RenderSchema,
@@ -155,12 +158,25 @@ def get_score(audio_id: UUID) -> Response:
 @bp.get("/<uuid:audio_id>/midi")
 @bp.doc(operationId="getAudioMidi")
 @guard(optional=True)
+@bp.arguments(MidiQuerySchema, location="query")
 @bp.response(200, _BINARY, content_type="audio/midi", description="A Standard MIDI File.")
 @bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
-def get_midi(audio_id: UUID) -> Response:
-    """The score as a MIDI file."""
-    return _of_score(audio_id, tasks.MIDI, "audio/midi", ".mid")
+def get_midi(query: dict[str, str], audio_id: UUID) -> Response:
+    """The score as a MIDI file; `microtones` says how it keeps them."""
+    row = _finished(audio_id)
+    return midi_file(row.score_id, row.score_hash, row.name, query["microtones"])
+
+
+@bp.get("/<uuid:audio_id>/midi/report")
+@bp.doc(operationId="getAudioMidiReport")
+@guard(optional=True)
+@bp.arguments(MidiQuerySchema, location="query")
+@bp.response(200, MidiReportSchema)
+@bp.alt_response(409, response="CONFLICT")
+def get_midi_report(query: dict[str, str], audio_id: UUID) -> dict[str, Any]:
+    """What the MIDI file keeps, and note by note what it cannot keep."""
+    return midi_report(_finished(audio_id).score_id, query["microtones"])
 
 
 @bp.get("/<uuid:audio_id>/events.csv")
@@ -232,6 +248,11 @@ def _of_score(audio_id: UUID, name: str, kind: str, extension: str) -> Response:
 
 
 def _score_file(audio_id: UUID, name: str) -> tuple[Any, Any]:
+    row = _finished(audio_id)
+    return service.path_of(Score, row.score_id, name), row
+
+
+def _finished(audio_id: UUID) -> Any:
     row = service.row_of(AudioRender, current_actor(), audio_id)
     service.check_finished(row)
-    return service.path_of(Score, row.score_id, name), row
+    return row

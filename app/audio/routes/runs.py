@@ -12,8 +12,11 @@ from flask import Response, jsonify, request, url_for
 from app.audio import service, tables, tasks
 from app.audio.models import Score, Simulation, Suggestions
 from app.audio.routes.answers import STARTING, file_name, send, start, when_started
+from app.audio.routes.scores import midi_file, midi_report
 from app.audio.schemas import (
     ConservationSchema,
+    MidiQuerySchema,
+    MidiReportSchema,
     RowsSchema,
     RunOrderSchema,
     ScoreSchema,
@@ -169,12 +172,26 @@ def get_notes(score_id: UUID) -> Response:
 @bp.get("/scores/<uuid:score_id>/midi")
 @bp.doc(operationId="getScoreMidi")
 @guard(optional=True)
+@bp.arguments(MidiQuerySchema, location="query")
 @bp.response(200, {"type": "string", "format": "binary"}, content_type="audio/midi", description="A Standard MIDI File.")
 @bp.alt_response(409, response="CONFLICT")
 @bp.alt_response(304, success=True)
-def get_midi(score_id: UUID) -> Response:
-    """A score as a MIDI file."""
-    return _file(score_id, tasks.MIDI, "audio/midi", ".mid")
+def get_midi(query: dict[str, str], score_id: UUID) -> Response:
+    """A score as a MIDI file; `microtones` says how it keeps them."""
+    row = _finished(score_id)
+    return midi_file(score_id, row.score_hash, "score", query["microtones"])
+
+
+@bp.get("/scores/<uuid:score_id>/midi/report")
+@bp.doc(operationId="getScoreMidiReport")
+@guard(optional=True)
+@bp.arguments(MidiQuerySchema, location="query")
+@bp.response(200, MidiReportSchema)
+@bp.alt_response(409, response="CONFLICT")
+def get_midi_report(query: dict[str, str], score_id: UUID) -> dict[str, Any]:
+    """What the MIDI file of a score keeps, and note by note what it cannot keep."""
+    _finished(score_id)
+    return midi_report(score_id, query["microtones"])
 
 
 @bp.get("/scores/<uuid:score_id>/events.csv")
@@ -189,8 +206,14 @@ def get_table(score_id: UUID) -> Response:
 
 
 def _file(score_id: UUID, name: str, kind: str, extension: str) -> Response:
+    row = _finished(score_id)
+    return send(service.path_of(Score, score_id, name), kind=kind, name=file_name("score", extension), etag=f"{row.score_hash}{extension}")
+
+
+def _finished(score_id: UUID) -> Any:
     row = service.row_of(Score, current_actor(), score_id)
-    return send(service.file_of(Score, row, name), kind=kind, name=file_name("score", extension), etag=f"{row.score_hash}{extension}")
+    service.check_finished(row)
+    return row
 
 
 def _attached(content: Any, content_type: str, name: str) -> Response:

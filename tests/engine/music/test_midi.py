@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine.music.mapping import build_score
-from app.engine.music.midi import write_midi
+from app.engine.music.midi import MICROTONES, write_midi
 from app.engine.music.pitch import hz_to_midi, midi_to_hz
 from app.engine.music.score import Note, Score
 from app.engine.physics.scene import Marker
@@ -26,6 +26,9 @@ from tests.engine.music.scenes import balls, trappist, voice
 
 # Half of a step of a 14-bit bend over four semitones is 0.0122 cents.
 BUDGET_CENTS = 0.02
+# Half of a step of 2^-14 semitones, and of a bend over 96 semitones.
+TUNED_CENTS = 0.0031
+EXPRESSIVE_CENTS = 0.294
 
 
 def note(t_s: float, hz: float, **given) -> Note:
@@ -53,6 +56,7 @@ class Heard:
     program: int
     volume: int
     pan: int
+    end_tick: int = 0
 
 
 def read(data: bytes) -> mido.MidiFile:
@@ -80,27 +84,49 @@ def listen(data: bytes) -> list[Heard]:
     bend: dict[int, int] = defaultdict(int)
     bend_range: dict[int, int] = {}
     program: dict[int, int] = {}
+    tuning: dict[tuple[int, int], float] = {}
+    tuning_program: dict[int, int] = {}
     sounding: dict[tuple[int, int], list[Heard]] = defaultdict(list)
     heard: list[Heard] = []
     for tick, message in timed(file):
-        if message.type == "control_change":
+        if message.type == "sysex":
+            program_, key, tuned = single_note_tuning(message)
+            tuning[program_, key] = tuned
+        elif message.type == "control_change":
             controls[message.channel][message.control] = message.value
             if message.control == 6 and (controls[message.channel].get(101), controls[message.channel].get(100)) == (0, 0):
                 bend_range[message.channel] = message.value
+            if message.control == 6 and (controls[message.channel].get(101), controls[message.channel].get(100)) == (0, 3):
+                tuning_program[message.channel] = message.value
         elif message.type == "pitchwheel":
             bend[message.channel] = message.pitch
         elif message.type == "program_change":
             program[message.channel] = message.program
         elif message.type == "note_on":
             channel = message.channel
-            pitch = message.note + bend[channel] * bend_range[channel] / 8192
+            pitch = message.note + bend[channel] * bend_range.get(channel, 2) / 8192
+            if channel in tuning_program:
+                pitch = tuning[tuning_program[channel], message.note]
             mixer = controls[channel]
             one = Heard(tick, tick * step, math.nan, pitch, message.velocity, channel, message.note, program[channel], mixer[7], mixer[10])
             heard.append(one)
             sounding[channel, message.note].append(one)
         elif message.type == "note_off" and sounding[message.channel, message.note]:
-            sounding[message.channel, message.note].pop(0).end_s = tick * step
+            ended = sounding[message.channel, message.note].pop(0)
+            ended.end_s, ended.end_tick = tick * step, tick
     return heard
+
+
+def single_note_tuning(message: mido.Message) -> tuple[int, int, float]:
+    """Program, key and pitch (a float MIDI number) of a single note tuning change."""
+    *head, program, count, key, semitone, high, low = message.data
+    assert (head, count) == ([0x7F, 0x7F, 0x08, 0x02], 1)
+    return program, key, semitone + (high << 7 | low) / 16384
+
+
+def tunings(file: mido.MidiFile) -> list[tuple[int, int, int, float]]:
+    """Ticks, programs, keys and pitches of all tunings in a file."""
+    return [(tick, *single_note_tuning(message)) for tick, message in timed(file) if message.type == "sysex"]
 
 
 def random_notes(count: int, per_second: float, seed: int, pitches: list[float] | None = None) -> list[Note]:
@@ -260,22 +286,94 @@ def test_pitches_no_key_reaches_are_reported():
     assert report["overflow"][0]["error_cents"] == pytest.approx(100 * (127 + 2 * 8191 / 8192 - hz_to_midi(15900.0)), abs=1e-9)
 
 
-def test_real_scenes_have_as_many_note_ons_as_notes():
+@pytest.mark.parametrize("microtones", MICROTONES)
+def test_real_scenes_have_as_many_note_ons_as_notes(microtones):
     for scene in (replace(trappist(duration_s=12.0), markers=(Marker(3.0, "three"),)), balls(1.0, 2.0, 3.0, duration_s=8.0)):
         built = build_score(scene, run(scene))
-        data, report = write_midi(built)
+        data, report = write_midi(built, microtones)
         heard = listen(data)
         assert len(heard) == len(built.notes) == report["notes"] > 10
         if scene.solver == "kepler":
             assert report["overflow"] == []
             wanted = sorted(hz_to_midi(one.hz) for one in built.notes)
-            assert sorted(one.pitch for one in heard) == pytest.approx(wanted, abs=BUDGET_CENTS / 100)
+            budget = {"bend": BUDGET_CENTS, "mpe": EXPRESSIVE_CENTS, "mts": TUNED_CENTS}[microtones]
+            assert sorted(one.pitch for one in heard) == pytest.approx(wanted, abs=budget / 100)
 
 
-def test_a_file_is_the_same_to_the_byte_when_written_again():
+@pytest.mark.parametrize("microtones", MICROTONES)
+def test_a_file_is_the_same_to_the_byte_when_written_again(microtones):
     scene = trappist(duration_s=6.0)
     built = build_score(scene, run(scene))
-    assert write_midi(built) == write_midi(Score.from_document(orjson.loads(orjson.dumps(built.document()))))
+    again = Score.from_document(orjson.loads(orjson.dumps(built.document())))
+    assert write_midi(built, microtones) == write_midi(again, microtones)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.floats(1.0, 60.0))
+def test_tunings_keep_every_pitch_for_as_long_as_it_sounds(seed, per_second):
+    notes = random_notes(150, per_second, seed)
+    data, report = write_midi(score(notes), "mts")
+    heard = listen(data)
+    # One voice writes its notes in order of the score, so the n-th note-on is the n-th note.
+    assert [one.pitch for one in heard] == pytest.approx([hz_to_midi(one.hz) for one in notes], abs=TUNED_CENTS / 100)
+    assert report["overflow"] == []
+    assert report["restruck"] == 0
+    assert report["max_error_cents"] <= TUNED_CENTS
+    assert len({one.channel for one in heard}) == 1
+    for tick, program, key, _ in tunings(read(data)):
+        assert not any(one.tick < tick < one.end_tick for one in heard if (one.channel, one.key) == (program, key))
+
+
+def test_voices_of_their_own_sound_have_their_own_channels_and_tunings():
+    plain, odd, like = voice("plain", midi_channel=3), voice("odd", midi_program=40), voice("like")
+    notes = [note(0.0, 440.0 + place, duration_s=5.0, voice_id=name) for place, name in enumerate(("plain", "odd", "like", "odd"))]
+    data, report = write_midi(score(notes, plain, odd, like), "mts")
+    heard = sorted(listen(data), key=lambda one: one.pitch)
+    assert [one.pitch for one in heard] == pytest.approx([hz_to_midi(one.hz) for one in notes], abs=TUNED_CENTS / 100)
+    assert heard[0].channel == heard[2].channel == 2
+    assert heard[1].channel == heard[3].channel != 2
+    assert [heard[1].program, heard[0].program] == [40, 11]
+    assert report["not_kept"] == []
+
+
+def test_a_tuned_key_follows_a_moving_pitch():
+    glide = [midi_to_hz(60 + 30.0 * place / 400) for place in range(401)]
+    data, report = write_midi(score([note(0.0, glide[0], duration_s=2.0, track={"rate": 200.0, "hz": glide})]), "mts")
+    file = read(data)
+    step = seconds_per_tick(file)
+    found = [(tick * step, pitch) for tick, _, _, pitch in tunings(file)]
+    assert len(found) == report["tracks"][0]["tunings"] + 1 > 90
+    for t_s, pitch in found:
+        # A tick is half a millisecond, in which this pitch moves by 0.8 cent.
+        assert pitch == pytest.approx(60 + 15.0 * t_s, abs=0.005)
+
+
+def test_the_tuned_range_ends_at_key_127_and_the_report_says_so():
+    _, report = write_midi(score([note(0.0, 15900.0)]), "mts")
+    highest = 127 + 16382 / 16384
+    assert report["overflow"] == [{"note": 0, "channel": 1, "error_cents": pytest.approx(100 * (highest - hz_to_midi(15900.0)))}]
+
+
+def test_expression_is_one_channel_a_note_in_a_zone_of_fifteen():
+    pitches = [midi_to_hz(50.013 + 2 * place) for place in range(15)]
+    data, report = write_midi(score([note(0.0, hz, duration_s=5.0) for hz in pitches], voice(midi_program=7)), "mpe")
+    file = read(data)
+    zone = [message for message in file.tracks[0] if not message.is_meta and message.channel == 0]
+    assert [(one.control, one.value) for one in zone[:3]] == [(101, 0), (100, 6), (6, 15)]
+    assert zone[-1].program == 7
+    heard = listen(data)
+    assert [one.pitch for one in heard] == pytest.approx([hz_to_midi(hz) for hz in pitches], abs=EXPRESSIVE_CENTS / 100)
+    assert sorted(one.channel for one in heard) == list(range(1, 16))
+    assert report["overflow"] == []
+    _, report = write_midi(score([note(0.0, 1.1 * hz, duration_s=5.0) for hz in (*pitches, 440.0)]), "mpe")
+    assert [entry["note"] for entry in report["overflow"]] == [15]
+
+
+def test_expression_bends_as_far_as_four_octaves_and_says_what_lies_beyond():
+    for octaves, beyond in ((7.9, []), (9.0, [0])):
+        wide = [100.0, 100.0 * 2**octaves]
+        _, report = write_midi(score([note(0.0, wide[0], track={"rate": 1.0, "hz": wide})], duration=2.0), "mpe")
+        assert [entry["note"] for entry in report["overflow"]] == beyond
 
 
 def test_an_empty_score_is_a_readable_file():
