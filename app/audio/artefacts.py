@@ -34,8 +34,9 @@ def score_hash(snapshot: Mapping[str, Any]) -> str:
 
 
 def render_hash(snapshot: Mapping[str, Any], settings: Settings) -> str:
-    """SHA-256, in hex, of what the samples depend on."""
-    return _hash({"score": score_hash(snapshot), "settings": {name: getattr(settings, name) for name in Settings.__slots__}})
+    """SHA-256, in hex, of what the samples depend on. Settings that are not used do not count, so that new ones change no hash."""
+    given = {name: value for name in Settings.__slots__ if (value := getattr(settings, name)) is not None}
+    return _hash({"score": score_hash(snapshot), "settings": given})
 
 
 def suggestions_hash(snapshot: Mapping[str, Any], target: str, most: int) -> str:
@@ -52,6 +53,7 @@ def settings_of(render: Any) -> Settings:
         quality=render.quality,
         channels=render.channels,
         seed=int(render.seed),
+        loudness_lufs=render.loudness_lufs,
     )
 
 
@@ -119,7 +121,7 @@ _SIMULATION_PLAIN = (
 _SCORE_PLAIN = ("duration_s", "score_hash", "note_count", "report", "midi_report")
 _RENDER_PLAIN = (
     "name", "format", "sample_rate", "channels", "quality", "duration_s", "tail_s", "frames", "file_bytes", "sha256", "samples_hash",
-    "trajectory_hash", "score_hash", "peak_dbtp", "rms_db", "lufs",
+    "trajectory_hash", "score_hash", "peak_dbtp", "rms_db", "lufs", "loudness_lufs",
 )  # fmt: skip
 _RENDER_IDS = ("simulation_id", "score_id")
 PLAIN: dict[type[Artefact], tuple[str, ...]] = {

@@ -64,12 +64,18 @@ def render_offline(
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Instead of the universe's.")
 @click.option("--duration", "duration_s", type=float, help=f"Instead of the scene's: {RENDER['duration_s'].range_text}")
+@click.option("--loudness", "loudness_lufs", type=float, help=f"Bring the file there: {RENDER['loudness_lufs'].range_text}")
 @click.option("--midi", type=click.Path(dir_okay=False, path_type=Path), help="Write the score there as a MIDI file.")
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Write the notes there as CSV.")
 def render(file: Path, scene_id: UUID, midi: Path | None, table: Path | None, **options: Any) -> None:
     """Render the scene --scene to FILE (.wav, .flac, .ogg or .mp3), with the same hash as the server."""
     depth = options["bit_depth"]
-    settings = {"sample_rate": options["sample_rate"], "bit_depth": int(depth) if depth.isdigit() else depth, "quality": options["quality"]}
+    settings = {
+        "sample_rate": options["sample_rate"],
+        "bit_depth": int(depth) if depth.isdigit() else depth,
+        "quality": options["quality"],
+        "loudness_lufs": options["loudness_lufs"],
+    }
     with told_plainly(), bar("Rendering") as progress:
         found = render_offline(scene_id, file, settings, _given(options, "seed", "duration_s"), progress)
     if midi:

@@ -107,6 +107,7 @@ class AudioRender(Artefact, Base):
     __tablename__ = "audio_renders"
     __table_args__ = (
         *within(RENDER["sample_rate"], "sample_rate"),
+        *within(RENDER["loudness_lufs"], "loudness_lufs"),
         CheckConstraint("(finished_at IS NULL) = (sha256 IS NULL) AND (sha256 IS NULL) = (samples_hash IS NULL)", name="finished_has_hash"),
         Index("ix_audio_renders_universe_id", "universe_id", "created_at", "id"),
         Index("ix_audio_renders_created_at", "created_at", "id"),
@@ -122,6 +123,7 @@ class AudioRender(Artefact, Base):
     bit_depth: Mapped[str] = mapped_column(String(5))
     quality: Mapped[float | None]
     channels: Mapped[int]
+    loudness_lufs: Mapped[float | None]
     duration_s: Mapped[float]
     tail_s: Mapped[float | None]
     frames: Mapped[int | None] = mapped_column(BigInteger)

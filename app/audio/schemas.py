@@ -65,6 +65,7 @@ class RenderOrderSchema(RunOrderSchema):
     sample_rate = measure("render", "sample_rate")
     bit_depth = BitDepth(load_default=None)
     quality = measure("render", "quality")
+    loudness_lufs = measure("render", "loudness_lufs")
 
     ALIASES: ClassVar = {"title": "name"}
 
@@ -237,7 +238,8 @@ class RenderSchema(ArtefactSchema):
     score_hash = fields.String(required=True, allow_none=True)
     peak_dbtp = fields.Float(required=True, allow_none=True)
     rms_db = fields.Float(required=True, allow_none=True)
-    lufs = fields.Float(required=True, allow_none=True)
+    lufs = fields.Float(required=True, allow_none=True, metadata={"description": "Integrated loudness that was measured."})
+    loudness_lufs = fields.Float(required=True, allow_none=True, metadata={"description": "The loudness that was asked for."})
     simulation_id = fields.UUID(required=True, allow_none=True)
     score_id = fields.UUID(required=True, allow_none=True)
     updated_at = fields.String(required=True, metadata=_MOMENT)

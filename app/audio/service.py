@@ -77,7 +77,9 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
 
     def make(session: Session, render_id: UUID, universe_id: UUID) -> Started:
         snapshot = _snapshot(order)
-        asked = {name: order[name] for name in ("sample_rate", "format", "bit_depth", "quality") if order.get(name) is not None}
+        asked = {
+            name: order[name] for name in ("sample_rate", "format", "bit_depth", "quality", "loudness_lufs") if order.get(name) is not None
+        }
         settings = mix.Settings(**asked, seed=int(snapshot["seed"]))
         estimate = _estimate(settings, snapshot["duration_s"])
         _check_quotas(session, actor, snapshot["duration_s"], estimate)
@@ -92,6 +94,7 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
                 bit_depth=str(settings.bit_depth or ""),
                 quality=settings.quality,
                 channels=settings.channels,
+                loudness_lufs=settings.loudness_lufs,
                 duration_s=snapshot["duration_s"],
                 stored_bytes=estimate,
             )

@@ -161,6 +161,7 @@ RENDER = _by_name(
     Quantity("duration_s", "T", "s", 0.1, 600, None, "Length to render; null takes the scene's.", _OURS),
     Quantity("tail_s", "t", "s", 0, 10, None, "Time for notes to ring out after the end; null takes what they need.", _OURS),
     Quantity("quality", "q", "1", 0.3, 1, 0.7, "How well ogg and mp3 keep the sound; wav and flac keep all of it.", _OURS),
+    Quantity("loudness_lufs", "L_K", "LUFS", -40, -5, None, "Integrated loudness of the file; null leaves it as it is.", "ITU-R BS.1770-5"),
 )
 
 CATALOGUE: dict[str, dict[str, Quantity]] = {

@@ -127,17 +127,17 @@ def perform(
     simulation = simulate(snapshot, _share(report, 0.0, _SIMULATED))
     score = score_of(simulation)
     report(_SCORED)
-    laid_out = mix.lay_out(score, settings)
+    laid_out, levelling = mix.lay_out(score, settings), mix.Levelling(path.parent)
     written = files.write(
         path,
-        laid_out.samples(_share(report, _SCORED, _RENDERED)),
+        laid_out.samples(_share(report, _SCORED, _RENDERED), levelling=levelling),
         format=settings.format,
         bit_depth=settings.bit_depth,
         sample_rate=settings.sample_rate,
         quality=settings.quality,
         tags=tags or Tags(title=simulation.scene.name),
     )
-    found = verify(path, score, settings, _share(report, _RENDERED, 1.0))
+    found = verify(path, score, settings, _share(report, _RENDERED, 1.0), gain=levelling.gain)
     midi, midi_report = write_midi(score)
     return Performance(
         **{field.name: getattr(simulation, field.name) for field in fields(simulation)},

@@ -96,7 +96,7 @@ def convert(value: float, unit: str, to: str, field: str = "") -> float:
 
     Raises WrongDimension for an unknown unit, one of another dimension, or one too large to reckon with. Units are those of the
     pint registry, with M_sun, M_earth, M_jup (kg), R_sun, R_earth and R_jup (m): the nominal values of IAU 2015 resolution B3, masses
-    by the constant of gravitation of CODATA 2022.
+    by the constant of gravitation of CODATA 2022; LUFS, or LKFS, is the loudness of ITU-R BS.1770.
     """
     registry, target = _registry(), _unit(to)
     try:
@@ -129,6 +129,7 @@ def _registry() -> Any:
 
     registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True, on_redefinition="ignore")
     registry.define("AU = astronomical_unit")  # pint's own is a unit of absorbance
+    registry.define("LUFS = [loudness] = LUFS = LKFS")
     for name, parameter in _MASSES.items():
         registry.define(f"{name} = {parameter / _G!r} kilogram")
     for name, radius in _RADII.items():

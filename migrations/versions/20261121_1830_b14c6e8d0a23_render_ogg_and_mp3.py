@@ -1,7 +1,7 @@
 """render ogg and mp3.
 
 Revision: b14c6e8d0a23
-After: a03f5e7a9b12
+After: b14c6d7e8f30
 Made: 2026-11-21 18:30:00+00:00
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "b14c6e8d0a23"
-down_revision = "a03f5e7a9b12"
+down_revision = "b14c6d7e8f30"
 branch_labels = None
 depends_on = None
 

@@ -19,9 +19,9 @@ def told(output: str) -> dict[str, str]:
 
 
 def test_a_render_by_command_has_the_hashes_of_the_server_s(ada: Studio, tmp_path: Path) -> None:
-    audio = ada.render(format="flac", sample_rate=44100, seed="99", duration_s=1.5)
+    audio = ada.render(format="flac", sample_rate=44100, seed="99", duration_s=1.5, loudness_lufs=-20)
     file, midi, table = tmp_path / "balls.flac", tmp_path / "balls.mid", tmp_path / "balls.csv"
-    options = ["--scene", str(ada.scene_id), "--sample-rate", "44100", "--seed", "99", "--duration", "1.5"]
+    options = ["--scene", str(ada.scene_id), "--sample-rate", "44100", "--seed", "99", "--duration", "1.5", "--loudness", "-20"]
     run = ada.app.test_cli_runner().invoke(args=["scenes", "render", str(file), *options, "--midi", str(midi), "--table", str(table)])
     assert run.exit_code == 0, run.output
     said = told(run.stdout)

@@ -148,6 +148,14 @@ def test_the_same_scene_rendered_offline_has_the_same_hash(ada: Studio, app: Fla
     assert found.trajectory_hash == audio["trajectory_hash"]
 
 
+def test_a_file_comes_with_the_loudness_asked_for(ada: Studio) -> None:
+    audio = ada.render(loudness_lufs={"value": -23, "unit": "LUFS"})
+    report = ada.owner.get(f"/audio/{audio['id']}/report").json["loudness"]
+    assert audio["loudness_lufs"] == report["asked_lufs"] == -23.0
+    assert audio["lufs"] == report["reached_lufs"] == pytest.approx(-23.0, abs=0.2)
+    assert ada.render()["loudness_lufs"] is None
+
+
 def test_the_picture_of_a_sound_shows_its_peaks(ada: Studio) -> None:
     audio = ada.render()
     samples, _ = soundfile.read(io.BytesIO(ada.owner.get(f"/audio/{audio['id']}/file").data))
@@ -189,6 +197,8 @@ def test_settings_that_cannot_be_honoured_are_refused_and_nothing_is_written(ada
         ({"sample_rate": 4000}, "sample_rate"),
         ({"sample_rate": {"value": 1, "unit": "m"}}, "sample_rate"),
         ({"bit_depth": 20}, "bit_depth"),
+        ({"loudness_lufs": -3}, "loudness_lufs"),
+        ({"loudness_lufs": {"value": -23, "unit": "dB"}}, "loudness_lufs"),
         ({"format": "flac", "bit_depth": "32f"}, "bit_depth"),
         ({"format": "aiff"}, "format"),
         ({"format": "mp3", "sample_rate": 96000}, "sample_rate"),

@@ -30,6 +30,10 @@ OVERSHOOT = 2.1
 
 _BLOCK = 32
 
+_MOMENTARY, _SHORT_TERM, _STEP = 40, 300, 10
+_ABSOLUTE_GATE = -70.0
+_STEPS = 16
+
 
 def _toeplitz() -> NDArray[np.float32]:
     """(BLOCK + TAPS - 1, 4 BLOCK): all four phases of a whole block as one matrix product."""
@@ -115,12 +119,16 @@ def _highpass(hz: float, q: float, sample_rate: int) -> tuple[float, ...]:
 
 
 class LoudnessMeter:
-    """Integrated loudness in LUFS: gated blocks of 400 ms, one every 100 ms."""
+    """Loudness after BS.1770-5 and EBU Tech 3341: mean squares of 10 ms, of which the longer windows are made.
+
+    Momentary loudness is that of 400 ms, short-term loudness that of 3 s. Integrated loudness is over gated blocks of 400 ms, one
+    every 100 ms.
+    """
 
     def __init__(self, sample_rate: int) -> None:
         self._sections = k_weighting(sample_rate)
         self._state = np.zeros((2, 2, 2))
-        self._hop = round(sample_rate / 10)
+        self._hop = round(sample_rate / 100)
         self._rest = np.zeros((2, 0))
         self._hops: list[NDArray[np.float64]] = []
 
@@ -133,16 +141,61 @@ class LoudnessMeter:
         self._hops.append(squares.mean(axis=2).sum(axis=0))
         self._rest = joined[:, whole * self._hop :]
 
-    def lufs(self) -> float | None:
-        """Loudness of what was read; None when no block passes the gate at -70 LUFS."""
-        hops = np.concatenate(self._hops) if self._hops else np.zeros(0)
-        if len(hops) < 4:
-            return None
-        blocks = np.convolve(hops, np.full(4, 0.25), "valid")
-        blocks = blocks[_lufs(blocks) > -70.0]
+    def lufs(self, gain_db: float = 0.0) -> float | None:
+        """Integrated loudness of what was read, as if it were louder by `gain_db`; None when no block passes the gate at -70 LUFS."""
+        blocks = self._windows(_MOMENTARY, _STEP) * 10 ** (gain_db / 10)
+        blocks = blocks[_lufs(blocks) > _ABSOLUTE_GATE]
         if not len(blocks):
             return None
         return float(_lufs(blocks[_lufs(blocks) > _lufs(blocks.mean()) - 10.0].mean()))
+
+    def gain_db_to(self, target: float) -> float | None:
+        """The gain that brings the integrated loudness to `target` LUFS; None for silence, and for less than a block of 400 ms.
+
+        A gain moves blocks over the gates, so it is found step by step, from the one that brings the loudest block there.
+        """
+        loudest = self.highest_momentary()
+        if loudest is None:
+            return None
+        tried = [target - loudest]
+        for _ in range(_STEPS):
+            tried.append(tried[-1] + target - self._reached(tried[-1]))
+        return min(tried, key=lambda gain_db: abs(self._reached(gain_db) - target))
+
+    def _reached(self, gain_db: float) -> float:
+        found = self.lufs(gain_db)
+        return _ABSOLUTE_GATE if found is None else found
+
+    def highest_momentary(self) -> float | None:
+        """The highest momentary loudness in LUFS; None for silence, and for less than 400 ms."""
+        return _highest(self._windows(_MOMENTARY))
+
+    def highest_short_term(self) -> float | None:
+        """The highest short-term loudness in LUFS; None for silence, and for less than 3 s."""
+        return _highest(self._windows(_SHORT_TERM))
+
+    def loudness_range(self) -> float | None:
+        """Loudness range in LU after EBU Tech 3342: between the percentiles 10 and 95 of the gated short-term loudness; None as there."""
+        windows = self._windows(_SHORT_TERM, _STEP)
+        windows = windows[_lufs(windows) > _ABSOLUTE_GATE]
+        if not len(windows):
+            return None
+        levels = _lufs(windows)
+        low, high = np.percentile(levels[levels > _lufs(windows.mean()) - 20.0], (10, 95))
+        return float(high - low)
+
+    def _windows(self, hops: int, step: int = 1) -> NDArray[np.float64]:
+        """Mean squares of both channels together over windows of `hops`, one every `step`."""
+        squares = np.concatenate(self._hops) if self._hops else np.zeros(0)
+        if len(squares) < hops:
+            return np.zeros(0)
+        means: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(squares, hops)[::step].mean(axis=1)
+        return means
+
+
+def _highest(windows: NDArray[np.float64]) -> float | None:
+    power = float(windows.max(initial=0.0))
+    return float(_lufs(np.array(power))) if power > 0.0 else None
 
 
 def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:

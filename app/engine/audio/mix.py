@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from app.engine.audio.effects import DcBlocker, EndFade, Limiter
 from app.engine.audio.envelopes import Samples
 from app.engine.audio.files import FORMATS, BitDepth, quantized
+from app.engine.audio.meters import LoudnessMeter
 from app.engine.audio.sounds import Sound, sounds
 from app.engine.catalogue import RENDER
 from app.engine.errors import EngineError, OutOfRange, Unsupported
@@ -26,13 +29,16 @@ FADE_S = 0.01
 _TAIL_LIMIT_S = 10.0
 _BLOCKER_RING_S = 0.25
 _LOOP_RUN_IN_S = 0.5
+_FIRST_PASS = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a score is rendered. `duration_s` None takes the score's; `tail_s` None what the notes need to ring out (0 for a loop).
+    """How a score is rendered.
 
-    Lossy formats have a `quality` and no bit depth, the others a bit depth and no quality: what does not apply becomes None.
+    `duration_s` None takes the score's; `tail_s` None what the notes need to ring out (0 for a loop); `loudness_lufs` None leaves the
+    loudness as the notes make it. Lossy formats have a `quality` and no bit depth, the others a bit depth and no quality: what does not
+    apply becomes None.
     """
 
     sample_rate: int = 48000
@@ -43,14 +49,15 @@ class Settings:
     seed: int = 0
     channels: int = 2
     quality: float | None = RENDER["quality"].default
+    loudness_lufs: float | None = None
 
     def __post_init__(self) -> None:
         """Raise EngineError naming the field that is out of range."""
         if not isinstance(self.sample_rate, int):
             raise OutOfRange("Must be a whole number of Hz.", "sample_rate")
         RENDER["sample_rate"].check(self.sample_rate)
-        for name, value in (("duration_s", self.duration_s), ("tail_s", self.tail_s)):
-            if value is not None:
+        for name in ("duration_s", "tail_s", "loudness_lufs"):
+            if (value := getattr(self, name)) is not None:
                 RENDER[name].check(value)
         if self.format not in FORMATS:
             raise EngineError(f"Must be one of {', '.join(FORMATS)}.", "format")
@@ -63,6 +70,14 @@ class Settings:
             raise OutOfRange("Must be a whole number from 0 to 2^64 - 1.", "seed")
         if self.channels != 2:
             raise Unsupported("Renders are stereo: 2 channels.", "channels")
+
+
+@dataclass
+class Levelling:
+    """How a mix comes to its loudness: by `gain`, found while the first pass waits in a nameless file in `folder` (None: the system's)."""
+
+    folder: Path | None = None
+    gain: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,24 +94,54 @@ class Mix:
     frames: int
     turn: int
 
-    def samples(self, progress: Progress | None = None, chunk: int | None = None) -> Iterator[NDArray[Any]]:
+    def samples(
+        self, progress: Progress | None = None, chunk: int | None = None, levelling: Levelling | None = None
+    ) -> Iterator[NDArray[Any]]:
         """The final samples (n, 2), dithered and rounded, as `files.write` takes them."""
-        return quantized(self.mastered(progress, chunk), self.settings.bit_depth, self.settings.seed)
+        return quantized(self.mastered(progress, chunk, levelling), self.settings.bit_depth, self.settings.seed)
 
-    def mastered(self, progress: Progress | None = None, chunk: int | None = None) -> Iterator[Samples]:
-        """Planar float chunks (2, n) after DC blocker, limiter and final fade; together `frames` long."""
+    def mastered(self, progress: Progress | None = None, chunk: int | None = None, levelling: Levelling | None = None) -> Iterator[Samples]:
+        """Planar float chunks (2, n) after DC blocker, gain to the asked loudness, limiter and final fade; together `frames` long.
+
+        `levelling` is told the gain before the first chunk comes.
+        """
         rate = self.settings.sample_rate
-        blocker, limiter = DcBlocker(rate), Limiter(rate, CEILING_DBTP)
+        limiter = Limiter(rate, CEILING_DBTP)
         run_in = round(_LOOP_RUN_IN_S * rate) if self.turn else 0
         fade = EndFade(self.frames, 0 if self.turn else math.ceil(FADE_S * rate))
 
         def limited() -> Iterator[Samples]:
-            for bus in self.bus(-run_in, self.frames + run_in, chunk or rate, progress):
-                yield limiter.process(blocker.process(bus))
+            for levelled in self._levelled(run_in, chunk or rate, progress, levelling or Levelling()):
+                yield limiter.process(levelled)
             yield limiter.finish()
 
         for block in _cut(limited(), run_in, self.frames):
             yield fade.process(block)
+
+    def _levelled(self, run_in: int, chunk: int, progress: Progress | None, levelling: Levelling) -> Iterator[Samples]:
+        """The blocked bus at the asked loudness. With one, it is all made and measured first, and waits in a file."""
+        if self.settings.loudness_lufs is None:
+            yield from self._blocked(run_in, chunk, progress)
+            return
+        told = (lambda fraction: progress(_FIRST_PASS * fraction)) if progress else None
+        with tempfile.TemporaryFile(dir=levelling.folder) as spool:
+            for part in self._blocked(run_in, chunk, told):
+                spool.write(part.T.tobytes())
+            meter = LoudnessMeter(self.settings.sample_rate)
+            for part in _cut(_spooled(spool, chunk), run_in, self.frames):
+                meter.read(part)
+            levelling.gain = 10 ** ((meter.gain_db_to(self.settings.loudness_lufs) or 0.0) / 20)
+            done = 0
+            for part in _spooled(spool, chunk):
+                yield part * np.float32(levelling.gain)
+                done += part.shape[1]
+                if progress:
+                    progress(_FIRST_PASS + (1 - _FIRST_PASS) * done / (self.frames + 2 * run_in))
+
+    def _blocked(self, run_in: int, chunk: int, progress: Progress | None) -> Iterator[Samples]:
+        blocker = DcBlocker(self.settings.sample_rate)
+        for bus in self.bus(-run_in, self.frames + run_in, chunk, progress):
+            yield blocker.process(bus)
 
     def bus(self, first: int, last: int, chunk: int, progress: Progress | None = None) -> Iterator[Samples]:
         """The sum of all sounds from sample `first` to `last`, planar (2, n) float32, in chunks of `chunk`.
@@ -140,6 +185,13 @@ def _add(ring: Samples, samples: Samples, start: int) -> None:
     """Add samples into the ring from `start` on; what lies before the ring is past."""
     skip = max(0, -start)
     ring[:, start + skip : start + samples.shape[1]] += samples[:, skip:]
+
+
+def _spooled(spool: IO[bytes], chunk: int) -> Iterator[Samples]:
+    """What was written to a file as interleaved float32, from its beginning, planar (2, n)."""
+    spool.seek(0)
+    while block := spool.read(chunk * 2 * 4):
+        yield np.ascontiguousarray(np.frombuffer(block, np.float32).reshape(-1, 2).T)
 
 
 def _cut(chunks: Iterator[Samples], skip: int, frames: int) -> Iterator[Samples]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from app.engine.audio import files
 from app.engine.audio.listening import Expected, Finding, Listener
 from app.engine.audio.meters import LevelMeter, LoudnessMeter, PeakMeter, decibels
-from app.engine.audio.mix import Mix, Settings, lay_out
+from app.engine.audio.mix import CEILING_DBTP, Mix, Settings, lay_out
 from app.engine.audio.sounds import Sound
 from app.engine.music.score import Score
 
 Progress = Callable[[float], None]
 
 OFFSET_LIMIT = 1e-3
+LOUDNESS_TOLERANCE_LU = 0.2
 MOST_NOTES = 1000
 
+_AT_CEILING_DB = 0.5
 _AUDIBLE = 10 ** (-60 / 20)
 _AUDIBLE_S = 0.05
 _SILENT = 10 ** (-90 / 20)
@@ -43,19 +45,22 @@ class _Levels:
     level: LevelMeter
 
 
-def verify(path: Path, score: Score, settings: Settings, progress: Progress | None = None) -> dict[str, Any]:
-    """Measure the file at `path` against the score it was rendered from.
+def verify(path: Path, score: Score, settings: Settings, progress: Progress | None = None, *, gain: float = 1.0) -> dict[str, Any]:
+    """Measure the file at `path` against the score it was rendered from; `gain` is what brought it to its loudness.
 
     Returns
     -------
     report : JSON
         `ok`; `reasons`, sentences for every broken tolerance; `checks` on the file as a whole [{what, ok, measured, limit, unit}];
-        `peak_dbfs`, `peak_dbtp`, `rms_db`, `lufs` (null: silence), `frames`; `notes` with counts of measured, masked
-        and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to 1,000 notes.
+        `peak_dbfs`, `peak_dbtp`, `rms_db`, `lufs` (null: silence), `frames`; `loudness`, what was asked and reached in LUFS, the gain
+        that took in dB, whether the limiter kept the file below it, the loudness range in LU and the loudest 400 ms and 3 s;
+        `notes` with counts of measured, masked and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to 1,000 notes.
     """
     mix = lay_out(score, settings)
+    mix = replace(mix, sounds=tuple(replace(sound, gain=sound.gain * gain) for sound in mix.sounds))
     levels = _read_levels(path, settings.sample_rate)
-    checks = _checks(levels, mix)
+    loudness = _loudness(levels, settings.loudness_lufs, gain)
+    checks = _checks(levels, mix, loudness)
     notes = _listen(path, mix, progress)
     reasons = [f"{check['what']}: {check['measured']} {check['unit']}, must be {check['limit']}" for check in checks if not check["ok"]]
     reasons += [f"note {row['index']} at {row['t_s']:.3f} s {row['why']}" for row in notes["rows"] if row["status"] == "failed"]
@@ -67,7 +72,8 @@ def verify(path: Path, score: Score, settings: Settings, progress: Progress | No
         "peak_dbfs": decibels(levels.peaks.sample_peak),
         "peak_dbtp": decibels(levels.peaks.true_peak),
         "rms_db": decibels(levels.level.rms),
-        "lufs": levels.loudness.lufs(),
+        "lufs": loudness["reached_lufs"],
+        "loudness": loudness,
         "notes": notes,
     }
 
@@ -85,7 +91,23 @@ def _read_levels(path: Path, sample_rate: int) -> _Levels:
     return levels
 
 
-def _checks(levels: _Levels, mix: Mix) -> list[dict[str, Any]]:
+def _loudness(levels: _Levels, asked: float | None, gain: float) -> dict[str, Any]:
+    """Loudness below the asked one is the limiter's doing when the peaks stand at its ceiling."""
+    meter, reached = levels.loudness, levels.loudness.lufs()
+    true_peak = decibels(levels.peaks.true_peak)
+    below = asked is not None and reached is not None and reached < asked - LOUDNESS_TOLERANCE_LU
+    return {
+        "asked_lufs": asked,
+        "reached_lufs": reached,
+        "gain_db": decibels(gain),
+        "limited": below and true_peak is not None and true_peak > CEILING_DBTP - _AT_CEILING_DB,
+        "range_lu": meter.loudness_range(),
+        "highest_momentary_lufs": meter.highest_momentary(),
+        "highest_short_term_lufs": meter.highest_short_term(),
+    }
+
+
+def _checks(levels: _Levels, mix: Mix, loudness: dict[str, Any]) -> list[dict[str, Any]]:
     peak, true_peak = levels.peaks.sample_peak, decibels(levels.peaks.true_peak)
     loudest = max((sound.gain for sound in mix.sounds if _reaches(sound, mix)), default=0.0)
     tolerance = files.FORMATS[mix.settings.format].tolerance
@@ -97,6 +119,10 @@ def _checks(levels: _Levels, mix: Mix) -> list[dict[str, Any]]:
     ]
     if levels.frames >= _OFFSET_FROM_S * mix.settings.sample_rate:
         rows.append(("offset", levels.level.offset < OFFSET_LIMIT, levels.level.offset, f"below {OFFSET_LIMIT:g}", "of full scale"))
+    asked, reached = loudness["asked_lufs"], loudness["reached_lufs"]
+    if asked is not None and reached is not None:
+        true = abs(reached - asked) <= LOUDNESS_TOLERANCE_LU or loudness["limited"]
+        rows.append(("loudness", true, reached, f"{asked:g} within {LOUDNESS_TOLERANCE_LU:g}, or less with peaks at the ceiling", "LUFS"))
     if not mix.turn:
         edge = max(levels.first, levels.last)
         rows.append(("first and last sample", edge <= tolerance.edge, edge, f"at most {tolerance.edge:g}", "of full scale"))
