@@ -196,6 +196,7 @@ ENTRIES: dict[str, Entry] = {
     "simulations.get_notes": Entry(Action.READ, done=NOT_FINISHED),
     "simulations.get_midi": Entry(Action.READ, done=NOT_FINISHED),
     "simulations.get_midi_report": Entry(Action.READ, done=NOT_FINISHED),
+    "simulations.draw_score": Entry(Action.READ, done=NOT_FINISHED),
     "simulations.get_table": Entry(Action.READ, done=NOT_FINISHED),
     # audio; a render is its maker's and the universe's owner's, here one person
     "audio.generate": Entry(Action.PERFORM, lambda world: {"scene_id": world.ids["scene_id"], "duration_s": 0.5}),
@@ -207,7 +208,19 @@ ENTRIES: dict[str, Entry] = {
     "audio.link_file": Entry(Action.READ, done=NOT_FINISHED),
     **{
         f"audio.{view}": Entry(Action.READ, done=NOT_FINISHED)
-        for view in ("get_file", "get_score", "get_midi", "get_midi_report", "get_table", "get_events", "get_report", "get_waveform")
+        for view in (
+            "get_file",
+            "get_score",
+            "get_midi",
+            "get_midi_report",
+            "get_table",
+            "get_events",
+            "get_report",
+            "get_waveform",
+            "draw_waveform",
+            "draw_spectrogram",
+            "draw_score",
+        )
     },
     "music.list_instruments": Entry(ANYBODY),
     "music.list_scales": Entry(ANYBODY),

@@ -21,7 +21,7 @@ _IN_A_ROOM = {
     "service": VERBS, "checks": VERBS, "models": NOUNS, "content": NOUNS,
 }  # fmt: skip
 _ROLL_CALLS = {"app/models.py", "app/changes/editable.py", "app/__init__.py", "app/jobs/registry.py", "app/access.py"}
-_ENGINE_MAY_USE = {"numpy", "scipy", "pymunk", "numba", "pint", "soundfile", "orjson", "app"}
+_ENGINE_MAY_USE = {"numpy", "scipy", "pymunk", "numba", "pint", "soundfile", "orjson", "PIL", "app"}
 
 
 def test_the_engine_knows_neither_web_nor_database_nor_the_application() -> None:

@@ -8,7 +8,8 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from app.engine.audio.files import FORMATS
-from app.engine.catalogue import HARMONY
+from app.engine.audio.picture import SCALES
+from app.engine.catalogue import HARMONY, RENDER
 from app.engine.music.midi import MICROTONES
 from app.engine.music.tunings import DIVISIONS, HARMONICS
 from app.engine.quantity import Quantity
@@ -292,6 +293,32 @@ class WaveformSchema(ma.Schema):
     sample_rate = fields.Integer(required=True)
     min = fields.List(fields.Float(), required=True)
     max = fields.List(fields.Float(), required=True)
+
+
+class PictureQuerySchema(BaseSchema):
+    """How large a picture, in pixels."""
+
+    width = fields.Integer(load_default=1000, validate=validate.Range(min=16, max=4096))
+    height = fields.Integer(load_default=300, validate=validate.Range(min=16, max=2048))
+
+
+class SpectrogramQuerySchema(PictureQuerySchema):
+    """How a spectrogram is drawn."""
+
+    scale = fields.String(
+        load_default="log",
+        validate=validate.OneOf(SCALES),
+        metadata={"description": "Of frequency: log from 27.5 Hz, or linear from 0, up to half the sample rate."},
+    )
+    floor_db = fields.Float(
+        load_default=RENDER["floor_db"].default,
+        validate=validate.Range(
+            min=RENDER["floor_db"].minimum,
+            max=RENDER["floor_db"].maximum,
+            error=f"Must be in the range {RENDER['floor_db'].range_text}.",
+        ),
+        metadata={"description": RENDER["floor_db"].description},
+    )
 
 
 class TableQuerySchema(BaseSchema):

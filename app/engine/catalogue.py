@@ -160,6 +160,7 @@ RENDER = _by_name(
     Quantity("sample_rate", "f_s", "Hz", 8000, 192000, 48000.0, "Sample rate.", "AES5-2018 recommends 48 kHz", integer=True),
     Quantity("duration_s", "T", "s", 0.1, 600, None, "Length to render; null takes the scene's.", _OURS),
     Quantity("tail_s", "t", "s", 0, 10, None, "Time for notes to ring out after the end; null takes what they need.", _OURS),
+    Quantity("floor_db", "L_0", "dB", -140, -20, -90.0, "Level that is black in a spectrogram, below a sine at full scale.", _OURS),
     Quantity("quality", "q", "1", 0.3, 1, 0.7, "How well ogg and mp3 keep the sound; wav and flac keep all of it.", _OURS),
     Quantity("loudness_lufs", "L_K", "LUFS", -40, -5, None, "Integrated loudness of the file; null leaves it as it is.", "ITU-R BS.1770-5"),
 )

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from xml.etree import ElementTree
 
 import mido
 import numpy as np
 import pytest
 import soundfile
 from flask import Flask
+from PIL import Image
 
 from app.audio import artefacts
 from app.audio.storage import storage
@@ -166,6 +168,29 @@ def test_the_picture_of_a_sound_shows_its_peaks(ada: Studio) -> None:
     assert ada.owner.get(f"/audio/{audio['id']}/waveform?points=0").status_code == 422
 
 
+def test_pictures_of_a_sound_and_its_score_are_drawn_once_for_those_who_keep_them(ada: Studio) -> None:
+    audio = ada.render(name="Two balls")
+    notes = ada.owner.get(f"/audio/{audio['id']}/score").json["notes"]
+    for part, kind, changed in (
+        ("waveform.png?width=120&height=40", "image/png", "width=121"),
+        ("spectrogram.png?width=120&height=40&scale=linear&floor_db=-60", "image/png", "scale=log"),
+        ("score.svg", "image/svg+xml", ""),
+    ):
+        path = f"/audio/{audio['id']}/{part}"
+        answer = ada.owner.get(path)
+        assert (answer.status_code, answer.mimetype) == (200, kind), answer.text
+        again = ada.owner.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
+        if changed:
+            assert Image.open(io.BytesIO(answer.data)).size == (120, 40)
+            other = ada.owner.get(f"/audio/{audio['id']}/{part.partition('?')[0]}?{changed}")
+            assert other.headers["ETag"] != answer.headers["ETag"]
+            assert ada.owner.get(path.replace("width=120", "width=5000")).status_code == 422
+    assert len(list(ElementTree.fromstring(answer.data).iter("{http://www.w3.org/2000/svg}rect"))) == len(notes)
+    assert ada.owner.get(f"/scores/{audio['score_id']}/score.svg").data == answer.data
+    assert ada.owner.get(f"/audio/{audio['id']}/spectrogram.png?floor_db=0").status_code == 422
+
+
 def test_a_repeated_request_with_its_key_asks_once(ada: Studio) -> None:
     key = {"Idempotency-Key": "one-render"}
     first = ada.order(headers=key)
@@ -218,7 +243,20 @@ def test_a_queued_render_has_no_file_and_says_how_far_it_is(idle: Studio) -> Non
     assert answer.status_code == 202
     audio = answer.json["audio"]
     assert answer.headers["Location"] == f"/api/jobs/{answer.json['job']['id']}"
-    for part in ("file", "score", "midi", "midi?microtones=mts", "midi/report", "events.csv", "events", "report", "waveform"):
+    for part in (
+        "file",
+        "score",
+        "midi",
+        "midi?microtones=mts",
+        "midi/report",
+        "events.csv",
+        "events",
+        "report",
+        "waveform",
+        "waveform.png",
+        "spectrogram.png",
+        "score.svg",
+    ):
         missing = idle.owner.get(f"/audio/{audio['id']}/{part}")
         assert (missing.status_code, missing.json["state"]) == (409, audio["status"]), part
     assert idle.owner.post(f"/audio/{audio['id']}/link").status_code == 409

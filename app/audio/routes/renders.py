@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,17 +13,19 @@ from marshmallow import fields, validate
 
 from app.audio import artefacts, service, tasks
 from app.audio.models import AudioRender, Score
-from app.audio.routes.answers import STARTING, file_name, send, start, when_started
-from app.audio.routes.scores import midi_file, midi_report
+from app.audio.routes.answers import STARTING, file_name, made, send, start, when_started
+from app.audio.routes.scores import midi_file, midi_report, score_picture
 from app.audio.schemas import (
     FileQuerySchema,
     LinkSchema,
     MidiQuerySchema,
     MidiReportSchema,
     NameSchema,
+    PictureQuerySchema,
     RenderOrderSchema,
     RenderSchema,
     RowsSchema,
+    SpectrogramQuerySchema,
     StartedRenderSchema,
     TableQuerySchema,
     WaveformQuerySchema,
@@ -31,6 +34,8 @@ from app.audio.schemas import (
 from app.auth.tokens import current_actor, guard
 from app.database import now, timestamp
 from app.engine.audio.files import FORMATS
+from app.engine.audio.picture import spectrogram, waveform
+from app.extensions import db, offload
 from app.jobs.models import STATES
 from app.pages import page_schema, query_of
 from app.schemas import Blueprint
@@ -228,6 +233,55 @@ def get_waveform(query: dict[str, Any], audio_id: UUID) -> dict[str, Any]:
     """Peaks to draw the sound by."""
     row = service.row_of(AudioRender, current_actor(), audio_id)
     return artefacts.fewer_peaks(orjson.loads(service.file_of(AudioRender, row, tasks.PEAKS).read_bytes()), query["points"])
+
+
+@bp.get("/<uuid:audio_id>/waveform.png")
+@bp.doc(operationId="drawAudioWaveform")
+@guard(optional=True)
+@bp.arguments(PictureQuerySchema, location="query")
+@bp.response(200, _BINARY, content_type="image/png", description="A picture of the waveform.")
+@bp.alt_response(409, response="CONFLICT")
+@bp.alt_response(304, success=True)
+def draw_waveform(query: dict[str, int], audio_id: UUID) -> Response:
+    """The sound as a picture of its waveform."""
+    row = _finished(audio_id)
+    path = service.path_of(AudioRender, audio_id, tasks.PEAKS)
+    size = query["width"], query["height"]
+    return _drawn(row, lambda: waveform(orjson.loads(path.read_bytes()), *size), "waveform", size)
+
+
+@bp.get("/<uuid:audio_id>/spectrogram.png")
+@bp.doc(operationId="drawAudioSpectrogram")
+@guard(optional=True)
+@bp.arguments(SpectrogramQuerySchema, location="query")
+@bp.response(200, _BINARY, content_type="image/png", description="A spectrogram.")
+@bp.alt_response(409, response="CONFLICT")
+@bp.alt_response(304, success=True)
+def draw_spectrogram(query: dict[str, Any], audio_id: UUID) -> Response:
+    """The sound as a picture of its spectrum over time."""
+    row = _finished(audio_id)
+    path = service.path_of(AudioRender, audio_id, tasks.sound_name(row.format))
+    how = query["width"], query["height"], query["scale"], query["floor_db"]
+    return _drawn(row, lambda: spectrogram(path, *how), "spectrogram", how)
+
+
+@bp.get("/<uuid:audio_id>/score.svg")
+@bp.doc(operationId="drawAudioScore")
+@guard(optional=True)
+@bp.response(200, {"type": "string"}, content_type="image/svg+xml", description="A piano roll.")
+@bp.alt_response(409, response="CONFLICT")
+@bp.alt_response(304, success=True)
+def draw_score(audio_id: UUID) -> Response:
+    """The score as a picture: a piano roll with every note at its exact pitch."""
+    row = _finished(audio_id)
+    return score_picture(row.score_id, row.score_hash, row.name)
+
+
+def _drawn(row: Any, draw: Callable[[], bytes], what: str, how: tuple[Any, ...]) -> Response:
+    """A picture of a sound, drawn without holding up other requests."""
+    db.session.rollback()  # nothing is held while it is drawn
+    tag = "-".join(map(str, (row.sha256, what, *how)))
+    return made(lambda: offload(draw), kind="image/png", name=file_name(row.name, f" {what}.png"), etag=tag)
 
 
 def _page(query: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from flask import Response, jsonify, request, url_for
 from app.audio import service, tables, tasks
 from app.audio.models import Score, Simulation, Suggestions
 from app.audio.routes.answers import STARTING, file_name, send, start, when_started
-from app.audio.routes.scores import midi_file, midi_report
+from app.audio.routes.scores import midi_file, midi_report, score_picture
 from app.audio.schemas import (
     ConservationSchema,
     MidiQuerySchema,
@@ -192,6 +192,17 @@ def get_midi_report(query: dict[str, str], score_id: UUID) -> dict[str, Any]:
     """What the MIDI file of a score keeps, and note by note what it cannot keep."""
     _finished(score_id)
     return midi_report(score_id, query["microtones"])
+
+
+@bp.get("/scores/<uuid:score_id>/score.svg")
+@bp.doc(operationId="drawScore")
+@guard(optional=True)
+@bp.response(200, {"type": "string"}, content_type="image/svg+xml", description="A piano roll.")
+@bp.alt_response(409, response="CONFLICT")
+@bp.alt_response(304, success=True)
+def draw_score(score_id: UUID) -> Response:
+    """A score as a picture: a piano roll with every note at its exact pitch."""
+    return score_picture(score_id, _finished(score_id).score_hash, "score")
 
 
 @bp.get("/scores/<uuid:score_id>/events.csv")

@@ -13,6 +13,7 @@ from app.audio import service, tasks
 from app.audio.models import Score
 from app.audio.routes.answers import file_name, made, send
 from app.engine.music.midi import write_midi
+from app.engine.music.picture import svg
 from app.engine.music.score import Score as Notes
 from app.extensions import db, offload
 
@@ -32,6 +33,13 @@ def midi_file(score_id: UUID, score_hash: str, name: str, microtones: str) -> Re
 def midi_report(score_id: UUID, microtones: str) -> dict[str, Any]:
     """What that file keeps."""
     return _midi(score_id, microtones)[1]
+
+
+def score_picture(score_id: UUID, score_hash: str, name: str) -> Response:
+    """A finished score as a piano roll."""
+    return made(
+        lambda: of_score(score_id, svg).encode(), kind="image/svg+xml", name=file_name(name, " score.svg"), etag=f"{score_hash}.svg"
+    )
 
 
 def of_score(score_id: UUID, make: Callable[[Notes], T]) -> T:
