@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from app.engine.errors import EngineError
+from app.engine.music.pitch import hz_to_midi, midi_to_hz, round_half_away
 from app.engine.music.tunings import CUSTOM, LEAST_CENTS, MOST_CENTS, MOST_DEGREES, ROOT_HZ, Degree, degree_cents, spelled
 
 MOST_CHARACTERS = 100_000
@@ -28,6 +29,7 @@ _PITCH = re.compile(
 _WHOLE = re.compile(r"-?[0-9]{1,6}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,40})?")
 _MOST_KEYS = 128
+_MIDDLE_C = 60
 _KEY_LIMITS = (0, _MOST_KEYS - 1)
 _MOST_DEGREE = 9999
 _LOWEST_HZ, _HIGHEST_HZ = 1e-3, 1e5
@@ -192,6 +194,33 @@ def write_scl(description: str, degrees: Sequence[Degree]) -> str:
     line = " ".join("".join(character if character.isprintable() else " " for character in description).split())
     pitches = [str(spelled(degree)) for degree in degrees]
     return "\n".join([f" {line}" if line.startswith("!") else line, f" {len(pitches)}", "!", *(f" {pitch}" for pitch in pitches), ""])
+
+
+def keyboard_of(tuning: Mapping[str, Any]) -> KeyboardMap:
+    """The keyboard mapping by which every MIDI key takes the next degree of a custom tuning.
+
+    1/1 sounds on the key whose pitch of equal temperament (A4 = 440 Hz) is nearest to it; in a tuning without `root_hz` on middle C.
+    """
+    root = tuning.get("root_hz")
+    hz = midi_to_hz(_MIDDLE_C) if root is None else float(root)
+    key = min(max(round_half_away(hz_to_midi(hz)), 0), _MOST_KEYS - 1)
+    return KeyboardMap(0, _MOST_KEYS - 1, key, key, hz, 0, ())
+
+
+def write_kbm(keyboard: KeyboardMap) -> str:
+    """A .kbm file that reads back to the same mapping."""
+    entries = ["x" if entry is None else str(entry) for entry in keyboard.entries]
+    rows = (
+        ("Size of the map", len(entries)),
+        ("First and last MIDI note", keyboard.first),
+        (None, keyboard.last),
+        ("Middle note, that of the first entry", keyboard.middle),
+        ("Reference note and its frequency in Hz", keyboard.reference),
+        (None, repr(float(keyboard.hz))),
+        ("Degree of the formal octave", keyboard.octave),
+    )
+    lines = [line for what, value in rows for line in ([f"! {what}"] if what else []) + [str(value)]]
+    return "\n".join([*lines, *(["! Degrees of the keys", *entries] if entries else []), ""])
 
 
 def _pitch(lines: _Lines, place: int, count: int) -> Degree:

@@ -6,13 +6,14 @@ import math
 from fractions import Fraction
 
 import pytest
+import tuning_library
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.errors import EngineError
 from app.engine.music.harmony import Harmony
 from app.engine.music.pitch import cents, midi_to_hz
-from app.engine.music.scala import custom_tuning, key_pitches, read_kbm, read_scl, write_scl
+from app.engine.music.scala import KeyboardMap, custom_tuning, key_pitches, keyboard_of, read_kbm, read_scl, write_kbm, write_scl
 from app.engine.music.scales import SCALES
 from app.engine.music.tunings import TUNINGS, degree_cents, degrees_of, read_degrees
 from tests.engine.music.test_tunings import ALPHA_CENTS, BOHLEN_PIERCE, BOHLEN_PIERCE_CENTS, MEANTONE
@@ -295,3 +296,73 @@ def test_any_mapping_gives_a_tuning_that_can_be_kept_or_is_refused(lines, entrie
     assert Harmony.read({"tuning": tuning}).steps().factors[0] == 1.0
     pitches = [row["hz"] for row in key_pitches(scale, keyboard)]
     assert all(hz is None or math.isfinite(hz) for hz in pitches)
+
+
+# --- another reader of the format ------------------------------------------------------------------------------------------------
+
+
+def theirs(scl: str, kbm: str) -> dict[int, float | None]:
+    """The frequency of each MIDI key by the tuning library of the Surge synthesizer team."""
+    tuning = tuning_library.Tuning(tuning_library.parse_scl_data(scl), tuning_library.parse_kbm_data(kbm))
+    return {key: tuning.frequency_for_midi_note(key) if tuning.is_midi_note_mapped(key) else None for key in range(128)}
+
+
+def ours(scl: str, kbm: str) -> dict[int, float | None]:
+    return {row["midi"]: row["hz"] for row in key_pitches(read_scl(scl), read_kbm(kbm))}
+
+
+def assert_same(scl: str, kbm: str) -> None:
+    mine, other = ours(scl, kbm), theirs(scl, kbm)
+    for key, hz in mine.items():
+        if hz is None:  # without pitch, or far out of hearing
+            assert other[key] is None or not 1e-3 <= other[key] <= 1e5, key
+        else:
+            assert other[key] == pytest.approx(hz, rel=1e-9), key
+
+
+def test_every_scale_and_tuning_that_we_write_sounds_the_same_in_another_reader():
+    for scale in SCALES.values():
+        assert_same(write_scl(scale.name, (*scale.cents[1:], Fraction(2))), LINEAR)
+    for name in TUNINGS:
+        if name != "custom":
+            assert_same(write_scl(name, degrees_of({"type": name})), LINEAR)
+    assert_same(write_scl("meantone", read_scl(MEANTONE_FILE).degrees), LINEAR)
+    assert_same(write_scl("seven equal steps", [1200.0 * step / 7 for step in range(1, 8)]), WHITE)
+
+
+TUNED = [
+    {"type": "custom", "degrees": ["7/5", 884.4, "3/1"], "root_hz": 16.25},
+    {"type": "custom", "degrees": [78.0], "root_hz": 440.0},
+    {"type": "custom", "degrees": ["9/8", "5/4", "4/3", "3/2", "5/3", "15/8", "2/1"]},
+    {"type": "custom", "degrees": [1200.0 * step / 31 for step in range(1, 32)], "root_hz": 261.6255653005986},
+]
+
+
+@pytest.mark.parametrize("tuning", TUNED)
+def test_a_custom_tuning_and_its_keyboard_sound_as_the_harmony_does_in_another_reader(tuning):
+    scl, kbm = write_scl("mine", read_degrees(tuning["degrees"])), write_kbm(keyboard_of(tuning))
+    assert_same(scl, kbm)
+    middle = read_kbm(kbm).middle
+    pitches = Harmony.read({"tuning": tuning}).steps()
+    there = theirs(scl, kbm)
+    for index in range(-5, 30):
+        if 0 <= middle + index < 128 and 1.0 < pitches.hz(index) < 20_000.0:
+            assert there[middle + index] == pytest.approx(pitches.hz(index), rel=1e-9)
+
+
+def test_the_root_sounds_on_the_key_nearest_to_it():
+    assert keyboard_of(TUNED[1]).middle == 69
+    assert keyboard_of({"type": "custom", "degrees": ["2/1"]}).middle == 60
+    assert keyboard_of({"type": "custom", "degrees": ["2/1"], "root_hz": 1.0}).middle == 0
+    assert keyboard_of({"type": "custom", "degrees": ["2/1"], "root_hz": 20000.0}).middle == 127
+
+
+@given(
+    st.lists(st.none() | st.integers(0, 30), max_size=12),
+    st.integers(0, 127),
+    st.floats(0.01, 20000.0),
+    st.integers(0, 12),
+)
+def test_a_written_mapping_reads_back_to_the_same(entries, middle, hz, octave):
+    keyboard = KeyboardMap(0, 127, middle, middle, hz, octave, (0, *entries) if entries else ())
+    assert read_kbm(write_kbm(keyboard)) == keyboard
