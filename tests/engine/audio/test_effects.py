@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from app.engine.audio.effects import DcBlocker, EndFade, Limiter
 from app.engine.audio.envelopes import Adsr, Envelope
 from app.engine.audio.meters import PeakMeter, decibels
+from app.engine.audio.mix import Mix, Settings
 
 RATE = 48000
 
@@ -39,6 +42,35 @@ def hostile(kind: str, seed: int) -> NDArray[np.float32]:
     else:
         wave = (rng.random((2, 12000)) < 0.002) * rng.uniform(-1, 1, (2, 12000))
     return (gain * np.broadcast_to(wave, (2, 12000))).astype(np.float32)
+
+
+class Hostile(Mix):
+    """A mix whose bus is no music: noise, squares, tones near a quarter of the rate, impulses, and sums of them."""
+
+    def bus(self, first: int, last: int, chunk: int, progress: object = None) -> Iterator[NDArray[np.float32]]:
+        rng = np.random.default_rng(self.settings.seed)
+        kinds = rng.permutation(["noise", "square", "quarter", "impulses"])[: rng.integers(1, 5)]
+        wave = sum(hostile(str(kind), self.settings.seed + place) for place, kind in enumerate(kinds))
+        for begin in range(first, last, chunk):
+            yield wave[:, begin : min(begin + chunk, last)]
+
+
+def heard(seed: int) -> float:
+    """The true peak, in dBTP, of the 16-bit samples that a hostile mix becomes on its way through the whole chain."""
+    settings = Settings(bit_depth=16, seed=seed, loudness_lufs=-5.0 if seed % 5 == 0 else None)
+    samples = np.concatenate(list(Hostile(settings, (), 0.25, 0.0, 12000, 0).samples(chunk=4800)))
+    assert (samples.dtype, samples.shape) == (np.int16, (12000, 2))
+    return true_peak(samples.T / np.float32(32768))
+
+
+def test_no_hostile_mix_becomes_integers_above_the_ceiling() -> None:
+    worst = max(heard(seed) for seed in range(50))
+    assert -2.0 < worst <= -1.0
+
+
+@pytest.mark.slow
+def test_none_of_a_thousand_hostile_mixes_becomes_integers_above_the_ceiling() -> None:
+    assert max(heard(seed) for seed in range(1000)) <= -1.0
 
 
 @pytest.mark.parametrize("kind", ["noise", "square", "quarter", "impulses"])
