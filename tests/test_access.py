@@ -223,6 +223,7 @@ ENTRIES: dict[str, Entry] = {
         )
     },
     "music.list_instruments": Entry(ANYBODY),
+    "music.list_rooms": Entry(ANYBODY),
     "music.list_scales": Entry(ANYBODY),
     "music.list_tunings": Entry(ANYBODY),
     "music.list_styles": Entry(ANYBODY),

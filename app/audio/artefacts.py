@@ -15,6 +15,7 @@ from app.audio.models import AudioRender, Score, Simulation, Suggestions
 from app.database import timestamp
 from app.engine import VERSION
 from app.engine.audio.mix import Settings
+from app.engine.audio.rooms import Reverb
 from app.engine.physics.scene import inputs_hash
 from app.jobs.models import Job
 
@@ -54,6 +55,7 @@ def settings_of(render: Any) -> Settings:
         channels=render.channels,
         seed=int(render.seed),
         loudness_lufs=render.loudness_lufs,
+        reverb=Reverb(**render.reverb) if render.reverb else None,
     )
 
 
@@ -121,7 +123,7 @@ _SIMULATION_PLAIN = (
 _SCORE_PLAIN = ("duration_s", "score_hash", "note_count", "report", "midi_report")
 _RENDER_PLAIN = (
     "name", "format", "sample_rate", "channels", "quality", "duration_s", "tail_s", "frames", "file_bytes", "sha256", "samples_hash",
-    "trajectory_hash", "score_hash", "peak_dbtp", "rms_db", "lufs", "loudness_lufs",
+    "trajectory_hash", "score_hash", "peak_dbtp", "rms_db", "lufs", "loudness_lufs", "reverb",
 )  # fmt: skip
 _RENDER_IDS = ("simulation_id", "score_id")
 PLAIN: dict[type[Artefact], tuple[str, ...]] = {

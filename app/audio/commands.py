@@ -20,6 +20,7 @@ from app.database import dump_json
 from app.engine import perform as engine
 from app.engine.audio.files import FORMATS
 from app.engine.audio.mix import Settings
+from app.engine.audio.rooms import ROOMS, Reverb
 from app.engine.catalogue import RENDER
 from app.engine.errors import EngineError
 from app.errors import NotFound
@@ -65,6 +66,9 @@ def render_offline(
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Instead of the universe's.")
 @click.option("--duration", "duration_s", type=float, help=f"Instead of the scene's: {RENDER['duration_s'].range_text}")
 @click.option("--loudness", "loudness_lufs", type=float, help=f"Bring the file there: {RENDER['loudness_lufs'].range_text}")
+@click.option("--room", type=click.Choice(list(ROOMS)), help="Play it in a room.")
+@click.option("--wet-db", type=float, help=f"With --room: {RENDER['reverb.wet_db'].range_text}")
+@click.option("--rt60", "rt60_s", type=float, help=f"With --room: {RENDER['reverb.rt60_s'].range_text}")
 @click.option("--midi", type=click.Path(dir_okay=False, path_type=Path), help="Write the score there as a MIDI file.")
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Write the notes there as CSV.")
 def render(file: Path, scene_id: UUID, midi: Path | None, table: Path | None, **options: Any) -> None:
@@ -77,6 +81,10 @@ def render(file: Path, scene_id: UUID, midi: Path | None, table: Path | None, **
         "loudness_lufs": options["loudness_lufs"],
     }
     with told_plainly(), bar("Rendering") as progress:
+        if options["room"]:
+            settings["reverb"] = Reverb(options["room"], **_given(options, "wet_db", "rt60_s"))
+        elif options["wet_db"] is not None or options["rt60_s"] is not None:
+            raise click.UsageError("--wet-db and --rt60 need --room.")
         found = render_offline(scene_id, file, settings, _given(options, "seed", "duration_s"), progress)
     if midi:
         midi.write_bytes(found.midi)

@@ -124,6 +124,7 @@ class AudioRender(Artefact, Base):
     quality: Mapped[float | None]
     channels: Mapped[int]
     loudness_lufs: Mapped[float | None]
+    reverb: Mapped[dict[str, Any] | None]
     duration_s: Mapped[float]
     tail_s: Mapped[float | None]
     frames: Mapped[int | None] = mapped_column(BigInteger)

@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 
 from app.engine.audio.files import FORMATS
 from app.engine.audio.picture import SCALES
+from app.engine.audio.rooms import ROOMS
 from app.engine.catalogue import HARMONY, RENDER
 from app.engine.music.midi import MICROTONES
 from app.engine.music.tunings import DIVISIONS, HARMONICS
@@ -57,6 +58,14 @@ class RunOrderSchema(BaseSchema):
     duration_s = measure("render", "duration_s")
 
 
+class ReverbSchema(BaseSchema):
+    """A room around the mix."""
+
+    room = fields.String(required=True, validate=validate.OneOf(ROOMS), metadata={"description": "See GET /audio/rooms."})
+    wet_db = measure("render", "reverb.wet_db")
+    rt60_s = measure("render", "reverb.rt60_s")
+
+
 class RenderOrderSchema(RunOrderSchema):
     """A scene to be rendered."""
 
@@ -67,6 +76,7 @@ class RenderOrderSchema(RunOrderSchema):
     bit_depth = BitDepth(load_default=None)
     quality = measure("render", "quality")
     loudness_lufs = measure("render", "loudness_lufs")
+    reverb = fields.Nested(ReverbSchema, allow_none=True, load_default=None)
 
     ALIASES: ClassVar = {"title": "name"}
 
@@ -241,6 +251,7 @@ class RenderSchema(ArtefactSchema):
     rms_db = fields.Float(required=True, allow_none=True)
     lufs = fields.Float(required=True, allow_none=True, metadata={"description": "Integrated loudness that was measured."})
     loudness_lufs = fields.Float(required=True, allow_none=True, metadata={"description": "The loudness that was asked for."})
+    reverb = fields.Nested(ReverbSchema, required=True, allow_none=True)
     simulation_id = fields.UUID(required=True, allow_none=True)
     score_id = fields.UUID(required=True, allow_none=True)
     updated_at = fields.String(required=True, metadata=_MOMENT)

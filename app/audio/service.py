@@ -29,6 +29,7 @@ from app.config import Settings
 from app.database import dump_json, now
 from app.engine import VERSION
 from app.engine.audio import mix
+from app.engine.audio.rooms import Reverb
 from app.errors import Conflict, Forbidden, Gone, NotFound, RateLimited, StorageFull, TokenExpired, TokenInvalid
 from app.extensions import db
 from app.jobs import service as jobs
@@ -80,7 +81,7 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
         asked = {
             name: order[name] for name in ("sample_rate", "format", "bit_depth", "quality", "loudness_lufs") if order.get(name) is not None
         }
-        settings = mix.Settings(**asked, seed=int(snapshot["seed"]))
+        settings = mix.Settings(**asked, seed=int(snapshot["seed"]), reverb=Reverb(**order["reverb"]) if order["reverb"] else None)
         estimate = _estimate(settings, snapshot["duration_s"])
         _check_quotas(session, actor, snapshot["duration_s"], estimate)
         job = jobs.create("render", render_id, user_id=actor.id, universe_id=universe_id, cost_s=snapshot["duration_s"])
@@ -95,6 +96,7 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
                 quality=settings.quality,
                 channels=settings.channels,
                 loudness_lufs=settings.loudness_lufs,
+                reverb=order["reverb"],
                 duration_s=snapshot["duration_s"],
                 stored_bytes=estimate,
             )

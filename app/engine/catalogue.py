@@ -163,6 +163,8 @@ RENDER = _by_name(
     Quantity("floor_db", "L_0", "dB", -140, -20, -90.0, "Level that is black in a spectrogram, below a sine at full scale.", _OURS),
     Quantity("quality", "q", "1", 0.3, 1, 0.7, "How well ogg and mp3 keep the sound; wav and flac keep all of it.", _OURS),
     Quantity("loudness_lufs", "L_K", "LUFS", -40, -5, None, "Integrated loudness of the file; null leaves it as it is.", "ITU-R BS.1770-5"),
+    Quantity("reverb.wet_db", "G_w", "dB", -60, 12, 0.0, "Level of what the room answers; 0 is as it is there.", _OURS),
+    Quantity("reverb.rt60_s", "T_60", "s", 0.1, 10, None, "Reverberation time at 500 Hz and 1 kHz; null takes the room's.", "ISO 3382-1"),
 )
 
 CATALOGUE: dict[str, dict[str, Quantity]] = {

@@ -158,6 +158,19 @@ def test_a_file_comes_with_the_loudness_asked_for(ada: Studio) -> None:
     assert ada.render()["loudness_lufs"] is None
 
 
+def test_a_render_in_a_room_rings_on_and_is_kept_with_it(ada: Studio, app: Flask, tmp_path: Path) -> None:
+    reverb = {"room": "studio", "wet_db": -3, "rt60_s": {"value": 700, "unit": "ms"}}
+    dry, wet = ada.render(), ada.render(reverb=reverb)
+    assert dry["reverb"] is None
+    assert wet["reverb"] == {"room": "studio", "wet_db": -3.0, "rt60_s": pytest.approx(0.7)}
+    assert wet["tail_s"] > dry["tail_s"] + 0.7
+    assert wet["samples_hash"] != dry["samples_hash"]
+    assert ada.owner.get(f"/audio/{wet['id']}/report").json["notes"]["listened_to"] == "dry mix"
+    options = ["--scene", str(ada.scene_id), "--room", "studio", "--wet-db", "-3", "--rt60", "0.7"]
+    run = app.test_cli_runner().invoke(args=["scenes", "render", str(tmp_path / "a.wav"), *options])
+    assert wet["samples_hash"] in run.output
+
+
 def test_the_picture_of_a_sound_shows_its_peaks(ada: Studio) -> None:
     audio = ada.render()
     samples, _ = soundfile.read(io.BytesIO(ada.owner.get(f"/audio/{audio['id']}/file").data))
@@ -223,6 +236,11 @@ def test_settings_that_cannot_be_honoured_are_refused_and_nothing_is_written(ada
         ({"sample_rate": {"value": 1, "unit": "m"}}, "sample_rate"),
         ({"bit_depth": 20}, "bit_depth"),
         ({"loudness_lufs": -3}, "loudness_lufs"),
+        ({"reverb": {}}, "reverb"),
+        ({"reverb": {"room": "moon"}}, "reverb"),
+        ({"reverb": {"room": "church", "wet_db": 13}}, "reverb"),
+        ({"reverb": {"room": "church", "rt60_s": 0}}, "reverb"),
+        ({"reverb": {"room": "church", "colour": "red"}}, "reverb"),
         ({"loudness_lufs": {"value": -23, "unit": "dB"}}, "loudness_lufs"),
         ({"format": "flac", "bit_depth": "32f"}, "bit_depth"),
         ({"format": "aiff"}, "format"),

@@ -114,6 +114,9 @@ def test_the_reference_of_what_can_sound(app: Flask) -> None:
     client = app.test_client()
     served = {item["name"] for item in client.get("/api/audio/instruments").json["items"]}
     assert {"modal", "additive", "sine", "karplus_strong", "triangle", "square", "saw", "fm"} <= served
+    rooms = {item["name"]: item for item in client.get("/api/audio/rooms").json["items"]}
+    assert rooms["concert_hall"]["volume_m3"] == 44 * 20 * 18
+    assert [band["hz"] for band in rooms["church"]["bands"]] == [125, 250, 500, 1000, 2000, 4000, 8000]
     assert {"major", "blues", "whole_tone"} <= {item["name"] for item in client.get("/api/audio/scales").json["items"]}
     assert {"equal", "just", "pythagorean", "resonance", "harmonic", "custom"} == {
         item["name"] for item in client.get("/api/audio/tunings").json["items"]

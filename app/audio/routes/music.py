@@ -10,6 +10,7 @@ from flask import Response
 from app.audio.schemas import PitchSchema, RowsSchema, ScalaFilesSchema, ScalaSchema, SpelledPitchSchema, StylesSchema, TuningQuerySchema
 from app.auth.tokens import guard
 from app.engine.audio import instruments
+from app.engine.audio.rooms import ROOMS
 from app.engine.music import scala
 from app.engine.music.pitch import convert
 from app.engine.music.scales import SCALES
@@ -29,6 +30,15 @@ bp = Blueprint("music", __name__, url_prefix="/audio", description="Instruments,
 def list_instruments() -> dict[str, Any]:
     """Every instrument with its parameters."""
     return {"items": instruments.describe()}
+
+
+@bp.get("/rooms")
+@bp.doc(operationId="listRooms")
+@guard(optional=True)
+@bp.response(200, RowsSchema)
+def list_rooms() -> dict[str, Any]:
+    """Every room for reverberation with its size, walls and reverberation times."""
+    return {"items": [room.describe() for room in ROOMS.values()]}
 
 
 @bp.get("/scales")

@@ -13,10 +13,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.audio.convolution import Convolver
 from app.engine.audio.effects import DcBlocker, EndFade, Limiter
 from app.engine.audio.envelopes import Samples
 from app.engine.audio.files import FORMATS, BitDepth, quantized
 from app.engine.audio.meters import LoudnessMeter
+from app.engine.audio.rooms import Reverb
 from app.engine.audio.sounds import Sound, sounds
 from app.engine.catalogue import RENDER
 from app.engine.errors import EngineError, OutOfRange, Unsupported
@@ -36,9 +38,9 @@ _FIRST_PASS = 0.8
 class Settings:
     """How a score is rendered.
 
-    `duration_s` None takes the score's; `tail_s` None what the notes need to ring out (0 for a loop); `loudness_lufs` None leaves the
-    loudness as the notes make it. Lossy formats have a `quality` and no bit depth, the others a bit depth and no quality: what does not
-    apply becomes None.
+    `duration_s` None takes the score's; `tail_s` None what the notes and the room need to ring out (0 for a loop); `loudness_lufs` None
+    leaves the loudness as the notes make it; `reverb` None puts no room around them. Lossy formats
+    have a `quality` and no bit depth, the others a bit depth and no quality: what does not apply becomes None.
     """
 
     sample_rate: int = 48000
@@ -50,6 +52,7 @@ class Settings:
     channels: int = 2
     quality: float | None = RENDER["quality"].default
     loudness_lufs: float | None = None
+    reverb: Reverb | None = None
 
     def __post_init__(self) -> None:
         """Raise EngineError naming the field that is out of range."""
@@ -101,13 +104,13 @@ class Mix:
         return quantized(self.mastered(progress, chunk, levelling), self.settings.bit_depth, self.settings.seed)
 
     def mastered(self, progress: Progress | None = None, chunk: int | None = None, levelling: Levelling | None = None) -> Iterator[Samples]:
-        """Planar float chunks (2, n) after DC blocker, gain to the asked loudness, limiter and final fade; together `frames` long.
+        """Planar float chunks (2, n) after room, DC blocker, gain to the asked loudness, limiter and final fade; together `frames` long.
 
         `levelling` is told the gain before the first chunk comes.
         """
         rate = self.settings.sample_rate
         limiter = Limiter(rate, CEILING_DBTP)
-        run_in = round(_LOOP_RUN_IN_S * rate) if self.turn else 0
+        run_in = round((_LOOP_RUN_IN_S + _ringing_s(self.settings)) * rate) if self.turn else 0
         fade = EndFade(self.frames, 0 if self.turn else math.ceil(FADE_S * rate))
 
         def limited() -> Iterator[Samples]:
@@ -140,8 +143,19 @@ class Mix:
 
     def _blocked(self, run_in: int, chunk: int, progress: Progress | None) -> Iterator[Samples]:
         blocker = DcBlocker(self.settings.sample_rate)
-        for bus in self.bus(-run_in, self.frames + run_in, chunk, progress):
+        for bus in self._in_room(self.bus(-run_in, self.frames + run_in, chunk, progress)):
             yield blocker.process(bus)
+
+    def _in_room(self, chunks: Iterator[Samples]) -> Iterator[Samples]:
+        if self.settings.reverb is None:
+            yield from chunks
+            return
+        room = Convolver(self.settings.reverb.responses(self.settings.sample_rate))
+        for chunk in chunks:
+            if (answered := room.process(chunk)).shape[1]:
+                yield answered
+        if (rest := room.finish()).shape[1]:
+            yield rest
 
     def bus(self, first: int, last: int, chunk: int, progress: Progress | None = None) -> Iterator[Samples]:
         """The sum of all sounds from sample `first` to `last`, planar (2, n) float32, in chunks of `chunk`.
@@ -222,7 +236,12 @@ def _tail(score: Score, settings: Settings, found: tuple[Sound, ...], duration_s
     if settings.tail_s is not None:
         return settings.tail_s
     end = max((sound.start + sound.frames for sound in found), default=0) / settings.sample_rate
-    return min(max(0.0, end - duration_s) + _BLOCKER_RING_S, _TAIL_LIMIT_S)
+    return min(max(0.0, end - duration_s) + _ringing_s(settings) + _BLOCKER_RING_S, _TAIL_LIMIT_S)
+
+
+def _ringing_s(settings: Settings) -> float:
+    """How long the room rings."""
+    return settings.reverb.seconds if settings.reverb else 0.0
 
 
 @dataclass(frozen=True)
