@@ -220,6 +220,8 @@ ENTRIES: dict[str, Entry] = {
             "draw_waveform",
             "draw_spectrogram",
             "draw_score",
+            "list_stems",
+            "get_stem",
         )
     },
     "music.list_instruments": Entry(ANYBODY),
@@ -292,6 +294,7 @@ class World:
         self.ids = {
             "universe_id": universe,
             "scene_id": self.scene,
+            "voice_id": self.voice,
             "set_id": made("/physics-parameters", {"name": "set", "universe_id": universe}),
             "user_id": self.guest.id,
             **self.share_link(universe),

@@ -125,6 +125,7 @@ class AudioRender(Artefact, Base):
     channels: Mapped[int]
     loudness_lufs: Mapped[float | None]
     reverb: Mapped[dict[str, Any] | None]
+    stems: Mapped[bool] = mapped_column(default=False)
     duration_s: Mapped[float]
     tail_s: Mapped[float | None]
     frames: Mapped[int | None] = mapped_column(BigInteger)

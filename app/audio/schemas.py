@@ -17,7 +17,7 @@ from app.engine.quantity import Quantity
 from app.engine.suggest import LIMIT, TARGETS
 from app.jobs.models import STATES
 from app.jobs.schemas import JobSchema
-from app.schemas import BaseSchema, ErrorSchema, Measure, Real, Seed, Text, Whole, measure
+from app.schemas import BaseSchema, ErrorSchema, Flag, Measure, Real, Seed, Text, Whole, measure
 from app.universes.schemas import ScalaFile
 
 BIT_DEPTHS = (16, 24, "32f")
@@ -77,6 +77,7 @@ class RenderOrderSchema(RunOrderSchema):
     quality = measure("render", "quality")
     loudness_lufs = measure("render", "loudness_lufs")
     reverb = fields.Nested(ReverbSchema, allow_none=True, load_default=None)
+    stems = Flag(load_default=False, metadata={"description": "Whether to write a file of each voice too."})
 
     ALIASES: ClassVar = {"title": "name"}
 
@@ -252,9 +253,26 @@ class RenderSchema(ArtefactSchema):
     lufs = fields.Float(required=True, allow_none=True, metadata={"description": "Integrated loudness that was measured."})
     loudness_lufs = fields.Float(required=True, allow_none=True, metadata={"description": "The loudness that was asked for."})
     reverb = fields.Nested(ReverbSchema, required=True, allow_none=True)
+    stems = fields.Boolean(required=True, metadata={"description": "Whether there is a file of each voice too."})
     simulation_id = fields.UUID(required=True, allow_none=True)
     score_id = fields.UUID(required=True, allow_none=True)
     updated_at = fields.String(required=True, metadata=_MOMENT)
+
+
+class StemSchema(ma.Schema):
+    """One voice of a render, in a file of its own."""
+
+    voice_id = fields.String(required=True)
+    name = fields.String(required=True)
+    frames = fields.Integer(required=True)
+    sha256 = fields.String(required=True, metadata={**_HASH, "description": "Of the file."})
+    url = fields.String(required=True)
+
+
+class StemsSchema(ma.Schema):
+    """The voices of a render; none where no stems were asked for."""
+
+    items = fields.List(fields.Nested(StemSchema), required=True)
 
 
 class StartedRenderSchema(ma.Schema):

@@ -82,7 +82,7 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
             name: order[name] for name in ("sample_rate", "format", "bit_depth", "quality", "loudness_lufs") if order.get(name) is not None
         }
         settings = mix.Settings(**asked, seed=int(snapshot["seed"]), reverb=Reverb(**order["reverb"]) if order["reverb"] else None)
-        estimate = _estimate(settings, snapshot["duration_s"])
+        estimate = _estimate(settings, snapshot["duration_s"], len(snapshot["voices"]) or 1 if order["stems"] else 0)
         _check_quotas(session, actor, snapshot["duration_s"], estimate)
         job = jobs.create("render", render_id, user_id=actor.id, universe_id=universe_id, cost_s=snapshot["duration_s"])
         session.add(
@@ -97,6 +97,7 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
                 channels=settings.channels,
                 loudness_lufs=settings.loudness_lufs,
                 reverb=order["reverb"],
+                stems=order["stems"],
                 duration_s=snapshot["duration_s"],
                 stored_bytes=estimate,
             )
@@ -362,9 +363,10 @@ def _made_from(snapshot: Mapping[str, Any], artefact_id: UUID, actor: Actor, uni
     }
 
 
-def _estimate(settings: mix.Settings, duration_s: float) -> int:
-    """About how large the file will be, in bytes; a compressed one takes no more."""
-    return round(duration_s * settings.sample_rate) * settings.channels * _BYTES_PER_SAMPLE[settings.bit_depth]
+def _estimate(settings: mix.Settings, duration_s: float, stems: int) -> int:
+    """About how large the file and so many stems will be, in bytes; a compressed one takes no more."""
+    a_sample = _BYTES_PER_SAMPLE[settings.bit_depth] + stems * _BYTES_PER_SAMPLE["32f"]
+    return round(duration_s * settings.sample_rate) * settings.channels * a_sample
 
 
 def _lock_user(session: Session, actor: Actor) -> None:

@@ -31,7 +31,7 @@ from app.users.models import User
 
 TRAJECTORY, EVENTS = "trajectory.npz", "events.json"
 NOTES, MIDI, TABLE = "score.json", "score.mid", "events.csv"
-PEAKS = "peaks.json"
+PEAKS, STEMS = "peaks.json", "stems.json"
 PEAK_COUNT = 4096
 _SIMULATED = 0.9
 
@@ -106,10 +106,12 @@ def render(render_id: UUID, progress: Progress) -> Outcome:
         folder = draft / "render"
         folder.mkdir()
         sound = folder / sound_name(row.format)
-        found = engine.perform(row.snapshot, artefacts.settings_of(row), sound, progress, _tags(row))
+        found = engine.perform(row.snapshot, artefacts.settings_of(row), sound, progress, _tags(row), folder if row.stems else None)
         if not found.report["ok"]:
             raise NotTrue(errors={"report": list(found.report["reasons"])})
         (folder / PEAKS).write_bytes(orjson.dumps(files.peaks(sound, PEAK_COUNT)))
+        if row.stems:
+            (folder / STEMS).write_bytes(orjson.dumps([_stem(stem) for stem in found.stems]))
         simulation = _simulation_for(row, found, draft)
         score = _score_for(row, found, draft, simulation.id)
         made = _keep_render(folder, render_id, sound, found)
@@ -208,6 +210,17 @@ def _keep_score(folder: Path, score_id: UUID, score: Any, midi: bytes, midi_repo
         "midi_report": dict(midi_report),
     }
     return _publish(Score, score_id, folder, values)
+
+
+def _stem(stem: engine.Stem) -> dict[str, Any]:
+    return {
+        "voice_id": stem.voice_id,
+        "name": stem.name,
+        "frames": stem.frames,
+        "sha256": sha256(stem.path),
+        "samples_hash": stem.samples_hash,
+        "file": stem.path.name,
+    }
 
 
 def _keep_render(folder: Path, render_id: UUID, sound: Path, found: engine.Performance) -> Made:

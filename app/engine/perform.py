@@ -21,7 +21,7 @@ from app.engine.physics.trajectory import Trajectory
 
 Progress = Callable[[float], None]
 
-_SIMULATED, _SCORED, _RENDERED = 0.35, 0.45, 0.85
+_SIMULATED, _SCORED, _RENDERED, _VERIFIED = 0.35, 0.45, 0.65, 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,17 @@ class Simulation:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Stem:
+    """One voice alone, in a file of 32-bit floats: what it adds to the mix before loudness, limiter and end fade."""
+
+    voice_id: str
+    name: str
+    path: Path
+    frames: int
+    samples_hash: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Performance(Simulation):
     """A scene that was run, scored, rendered to a file and measured there.
@@ -60,6 +71,7 @@ class Performance(Simulation):
     peak_dbtp, rms_db, lufs : measured in the file; None is silence
     report : what `verify` found; where `ok` is false the file is not what it should be, and `reasons` says why
     midi, midi_report : a Standard MIDI File, and what it could not keep
+    stems : of each voice that sounds, if they were asked for
     """
 
     score: Score
@@ -74,6 +86,7 @@ class Performance(Simulation):
     report: Mapping[str, Any]
     midi: bytes
     midi_report: Mapping[str, Any]
+    stems: tuple[Stem, ...] = ()
 
 
 def simulate(snapshot: Mapping[str, Any], progress: Progress | None = None) -> Simulation:
@@ -105,7 +118,12 @@ def score_of(simulation: Simulation) -> Score:
 
 
 def perform(
-    snapshot: Mapping[str, Any], settings: Settings, path: Path, progress: Progress | None = None, tags: Tags | None = None
+    snapshot: Mapping[str, Any],
+    settings: Settings,
+    path: Path,
+    progress: Progress | None = None,
+    tags: Tags | None = None,
+    stems: Path | None = None,
 ) -> Performance:
     """Perform the scene of a snapshot into an audio file at `path`.
 
@@ -116,6 +134,7 @@ def perform(
     path : written chunk by chunk; what is there after an exception is unfinished
     tags : what the file says of itself; None: the name of the scene
     progress : gets fractions from 0 to 1, and may raise Cancelled
+    stems : a folder for a file of each voice that sounds; None for none
 
     Raises
     ------
@@ -137,7 +156,8 @@ def perform(
         quality=settings.quality,
         tags=tags or Tags(title=simulation.scene.name),
     )
-    found = verify(path, score, settings, _share(report, _RENDERED, 1.0), gain=levelling.gain)
+    found = verify(path, score, settings, _share(report, _RENDERED, _VERIFIED if stems else 1.0), gain=levelling.gain)
+    parts = _write_stems(laid_out, score, stems, _share(report, _VERIFIED, 1.0)) if stems else ()
     midi, midi_report = write_midi(score)
     return Performance(
         **{field.name: getattr(simulation, field.name) for field in fields(simulation)},
@@ -153,7 +173,20 @@ def perform(
         report=found,
         midi=midi,
         midi_report=midi_report,
+        stems=parts,
     )
+
+
+def _write_stems(whole: mix.Mix, score: Score, folder: Path, progress: Progress) -> tuple[Stem, ...]:
+    """The stems one after another, so that no more than one voice is in memory."""
+    names = {str(voice["id"]): str(voice.get("name") or "") for voice in score.voices}
+    parts, found, rate = whole.stems(), [], whole.settings.sample_rate
+    for place, (voice_id, part) in enumerate(parts.items()):
+        path = folder / f"stem-{place}.wav"
+        samples = files.quantized(part.unmastered(_share(progress, place / len(parts), (place + 1) / len(parts))), "32f", 0)
+        written = files.write(path, samples, format="wav", bit_depth="32f", sample_rate=rate)
+        found.append(Stem(voice_id, names[voice_id], path, written.frames, written.samples_hash))
+    return tuple(found)
 
 
 def _share(progress: Progress, first: float, last: float) -> Progress:

@@ -171,6 +171,36 @@ def test_a_render_in_a_room_rings_on_and_is_kept_with_it(ada: Studio, app: Flask
     assert wet["samples_hash"] in run.output
 
 
+def test_stems_are_files_that_add_up_to_what_a_quiet_file_holds(ada: Studio) -> None:
+    names = {"Low": 110.0, "High": 440.0}
+    for name, hz in names.items():
+        voice = ada.owner.post(f"/scenes/{ada.scene_id}/voices", json={"name": name, "gain_db": -20.0}).json
+        collision = {"trigger": {"type": "event", "event": "collision"}, "source": {"quantity": "speed"}}
+        target = {"target": "pitch", "domain": {"type": "explicit", "min": 0, "max": 10}, "range": {"min": hz, "max": 4 * hz}}
+        made = ada.owner.post(f"/scenes/{ada.scene_id}/mappings", json={"voice_id": voice["id"], **collision, **target})
+        assert made.status_code == 201, made.text
+    audio = ada.render(stems=True, bit_depth="32f")
+    assert audio["stems"]
+    items = ada.owner.get(f"/audio/{audio['id']}/stems").json["items"]
+    assert [item["name"] for item in items] == list(names)
+    parts = []
+    for item in items:
+        answer = ada.owner.get(item["url"].removeprefix("/api"))
+        assert answer.headers["Content-Type"] == "audio/wav"
+        assert hashlib.sha256(answer.data).hexdigest() == item["sha256"]
+        parts.append(soundfile.read(io.BytesIO(answer.data), dtype="float32")[0])
+        assert parts[-1].shape == (audio["frames"], 2)
+        assert np.abs(parts[-1]).max() > 1e-4
+    file, _ = soundfile.read(io.BytesIO(ada.owner.get(f"/audio/{audio['id']}/file").data), dtype="float32")
+    before_the_fade = slice(0, -480)
+    assert np.abs(sum(parts) - file)[before_the_fade].max() < 1e-6
+    assert ada.owner.get(f"/audio/{audio['id']}/stems/{uuid4()}").status_code == 404
+    plain = ada.render(bit_depth="32f")
+    assert plain["samples_hash"] == audio["samples_hash"]
+    assert plain["inputs_hash"] == audio["inputs_hash"]
+    assert ada.owner.get(f"/audio/{plain['id']}/stems").json == {"items": []}
+
+
 def test_the_picture_of_a_sound_shows_its_peaks(ada: Studio) -> None:
     audio = ada.render()
     samples, _ = soundfile.read(io.BytesIO(ada.owner.get(f"/audio/{audio['id']}/file").data))

@@ -27,6 +27,7 @@ from app.audio.schemas import (
     RowsSchema,
     SpectrogramQuerySchema,
     StartedRenderSchema,
+    StemsSchema,
     TableQuerySchema,
     WaveformQuerySchema,
     WaveformSchema,
@@ -35,6 +36,7 @@ from app.auth.tokens import current_actor, guard
 from app.database import now, timestamp
 from app.engine.audio.files import FORMATS
 from app.engine.audio.picture import spectrogram, waveform
+from app.errors import NotFound
 from app.extensions import db, offload
 from app.jobs.models import STATES
 from app.pages import page_schema, query_of
@@ -223,6 +225,35 @@ def get_report(audio_id: UUID) -> Response:
     return jsonify(row.report)
 
 
+@bp.get("/<uuid:audio_id>/stems")
+@bp.doc(operationId="listAudioStems")
+@guard(optional=True)
+@bp.response(200, StemsSchema)
+@bp.alt_response(409, response="CONFLICT")
+def list_stems(audio_id: UUID) -> dict[str, Any]:
+    """The files of the single voices, when the render was asked for with stems."""
+    _, stems = _stems(audio_id)
+    return {"items": [{**stem, "url": url_for(".get_stem", audio_id=audio_id, voice_id=stem["voice_id"])} for stem in stems]}
+
+
+@bp.get("/<uuid:audio_id>/stems/<voice_id>")
+@bp.doc(operationId="getAudioStem", parameters=[_RANGE])
+@guard(optional=True)
+@bp.response(200, _BINARY, content_type="audio/wav", description="The voice alone, in 32-bit floats.")
+@bp.alt_response(206, schema=_BINARY, content_type="audio/wav", success=True, description="A part of it.")
+@bp.alt_response(304, success=True)
+@bp.alt_response(409, response="CONFLICT")
+def get_stem(audio_id: UUID, voice_id: str) -> Response:
+    """One voice alone as it goes into the mix, before loudness, limiter and dither; all of them add up to it."""
+    row, stems = _stems(audio_id)
+    stem = next((stem for stem in stems if stem["voice_id"] == voice_id), None)
+    if stem is None:
+        raise NotFound
+    path = service.file_of(AudioRender, row, stem["file"])
+    name = file_name(f"{row.name} - {stem['name'] or voice_id}", ".wav")
+    return send(path, kind="audio/wav", name=name, etag=stem["sha256"], sha256=stem["sha256"])
+
+
 @bp.get("/<uuid:audio_id>/waveform")
 @bp.doc(operationId="getAudioWaveform")
 @guard(optional=True)
@@ -282,6 +313,12 @@ def _drawn(row: Any, draw: Callable[[], bytes], what: str, how: tuple[Any, ...])
     db.session.rollback()  # nothing is held while it is drawn
     tag = "-".join(map(str, (row.sha256, what, *how)))
     return made(lambda: offload(draw), kind="image/png", name=file_name(row.name, f" {what}.png"), etag=tag)
+
+
+def _stems(audio_id: UUID) -> tuple[Any, list[dict[str, Any]]]:
+    row = service.row_of(AudioRender, current_actor(), audio_id)
+    service.check_finished(row)
+    return row, orjson.loads(service.file_of(AudioRender, row, tasks.STEMS).read_bytes()) if row.stems else []
 
 
 def _page(query: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -108,9 +108,8 @@ class Mix:
 
         `levelling` is told the gain before the first chunk comes.
         """
-        rate = self.settings.sample_rate
+        rate, run_in = self.settings.sample_rate, self._run_in
         limiter = Limiter(rate, CEILING_DBTP)
-        run_in = round((_LOOP_RUN_IN_S + _ringing_s(self.settings)) * rate) if self.turn else 0
         fade = EndFade(self.frames, 0 if self.turn else math.ceil(FADE_S * rate))
 
         def limited() -> Iterator[Samples]:
@@ -120,6 +119,20 @@ class Mix:
 
         for block in _cut(limited(), run_in, self.frames):
             yield fade.process(block)
+
+    def stems(self) -> dict[str, Mix]:
+        """The mix of each voice that sounds, by id, in the order of the score."""
+        voices = dict.fromkeys(sound.note.voice_id for sound in sorted(self.sounds, key=lambda sound: sound.part.field))
+        return {voice: replace(self, sounds=tuple(sound for sound in self.sounds if sound.note.voice_id == voice)) for voice in voices}
+
+    def unmastered(self, progress: Progress | None = None, chunk: int | None = None) -> Iterator[Samples]:
+        """Planar float chunks (2, n) after room and DC blocker, `frames` long: those of the stems add up to those of the mix."""
+        return _cut(self._blocked(self._run_in, chunk or self.settings.sample_rate, progress), self._run_in, self.frames)
+
+    @property
+    def _run_in(self) -> int:
+        """How many samples a loop is heard before and after its turn, for what rings and what looks ahead."""
+        return round((_LOOP_RUN_IN_S + _ringing_s(self.settings)) * self.settings.sample_rate) if self.turn else 0
 
     def _levelled(self, run_in: int, chunk: int, progress: Progress | None, levelling: Levelling) -> Iterator[Samples]:
         """The blocked bus at the asked loudness. With one, it is all made and measured first, and waits in a file."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from app.engine.audio import mix
 from app.engine.audio.listening import strongest_line
+from app.engine.audio.rooms import Reverb
 from app.engine.audio.sounds import HEADROOM
 from app.engine.errors import Cancelled, EngineError
 from app.engine.music.score import Score
@@ -121,6 +122,22 @@ def test_muting_one_voice_leaves_the_others_as_they_were(crowd: Score) -> None:
     parts = sum(bus(*(names - {name})) for name in names)
     # Single precision: the order of a few dozen additions.
     assert np.abs(parts - bus()).max() < 1e-6
+
+
+@pytest.mark.parametrize("reverb", [None, Reverb("studio")])
+@pytest.mark.parametrize("loop", [False, True])
+def test_stems_add_up_to_the_mix(crowd: Score, reverb: Reverb | None, loop: bool) -> None:
+    found = mix.lay_out(replace(crowd, loop=loop), mix.Settings(reverb=reverb, sample_rate=24000))
+
+    def whole(part: mix.Mix) -> NDArray[np.float64]:
+        return np.concatenate(list(part.unmastered()), axis=1).astype(np.float64)
+
+    stems = {voice: whole(part) for voice, part in found.stems().items()}
+    assert list(stems) == [voice["id"] for voice in crowd.voices]
+    assert {stem.shape for stem in stems.values()} == {(2, found.frames)}
+    mixed = whole(found)
+    # Single precision: of full scale, or of the peak of a mix that the limiter has yet to bring there.
+    assert np.abs(sum(stems.values()) - mixed).max() < 1e-6 * max(1.0, np.abs(mixed).max())
 
 
 def test_a_held_note_follows_its_track(note: Make, score_of: Make, mastered: Mastered) -> None:

@@ -2,7 +2,7 @@
 
 Revision: c25b7d9e1f34
 After: b14a6c8d0e23
-Made: 2026-11-21 18:20:00+00:00
+Made: 2026-11-21 18:34:00+00:00
 """
 
 import sqlalchemy as sa
