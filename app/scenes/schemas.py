@@ -14,8 +14,9 @@ from flask import current_app
 from marshmallow import fields, validate
 
 from app.changes.content import AXES
+from app.engine.audio.automation import AUTOMATED, AUTOMATION_CURVES, MOMENT, MOST_POINTS
 from app.engine.audio.instruments import INSTRUMENTS, Instrument
-from app.engine.catalogue import BODY, CATALOGUE, CONSTRAINT, PHYSICS
+from app.engine.catalogue import BODY, CATALOGUE, CONSTRAINT, PHYSICS, VOICE
 from app.engine.music.rules import CURVES, DOMAINS, EVENTS, WITH
 from app.engine.physics.presets import MATERIALS
 from app.engine.physics.resonators import BOUNDARIES, DIMENSIONS
@@ -349,6 +350,33 @@ def quantity_of(parameter: str) -> Quantity | None:
     return next((known for one in INSTRUMENTS.values() for known in one.quantities if known.name == parameter), None)
 
 
+class PointSchema(BaseSchema):
+    """A value at a moment."""
+
+    t_s = Measure(MOMENT, required=True)
+    value = fields.Raw(required=True, metadata={"anyOf": _ANY_NUMBER, "description": "In the target's unit, unless it names one."})
+
+
+class LaneSchema(BaseSchema):
+    """How a setting of a voice moves with the score, instead of the voice's own: its first value before, its last one after."""
+
+    target = OneOf(AUTOMATED, required=True)
+    curve = OneOf(AUTOMATION_CURVES, load_default="linear")
+    points = fields.List(fields.Nested(PointSchema), required=True, validate=validate.Length(min=1, max=MOST_POINTS))
+
+    @ma.post_load
+    def _in_range(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        quantity, points = Measure(VOICE[data["target"]]), []
+        for place, point in enumerate(data["points"]):
+            try:
+                points.append({**point, "value": quantity.deserialize(point["value"])})
+            except ma.ValidationError as error:
+                raise ma.ValidationError({"points": {place: {"value": error.messages}}}) from None
+            if place and point["t_s"] <= data["points"][place - 1]["t_s"]:
+                raise ma.ValidationError({"points": {place: {"t_s": ["Must be after the point before."]}}})
+        return {**data, "points": points}
+
+
 class VoiceSchema(PartSchema):
     """A voice: one instrument, and how it is played."""
 
@@ -365,11 +393,14 @@ class VoiceSchema(PartSchema):
     mute = Flag(load_default=False)
     solo = Flag(load_default=False)
     automation = fields.List(
-        fields.Raw(),
-        load_default=list,
-        validate=validate.Length(max=0, error="No instrument can be automated; leave it empty."),
-        metadata={"description": "Empty: no instrument can be automated."},
+        Entire(LaneSchema), load_default=list, metadata={"description": "Lanes that move gain or pan with the score, one for each at most."}
     )
+
+    @ma.validates_schema
+    def _one_lane_each(self, data: dict[str, Any], **_: Any) -> None:
+        targets = [lane["target"] for lane in data.get("automation") or []]
+        if len(set(targets)) < len(targets):
+            raise ma.ValidationError("There may be one lane for each target.", "automation")
 
     def _unset(self, key: str) -> Any:
         """Parameters return to their defaults one by one, so null for all of them is no value."""

@@ -49,6 +49,10 @@ def test_units_are_converted_and_aliases_answered_by_their_canonical_names(ada: 
     assert "elasticity" not in body
 
 
+def _lane(target: str, *points: tuple[Any, float]) -> dict[str, Any]:
+    return {"target": target, "points": [{"t_s": t_s, "value": value} for t_s, value in points]}
+
+
 @pytest.mark.parametrize(
     ("fields", "path", "words"),
     [
@@ -250,11 +254,26 @@ def test_a_new_voice_has_every_default_filled_in(ada: Any, scene: dict[str, Any]
         ({"adsr": {"attack_s": 0}}, "adsr.attack_s", "0.002 to 10 s"),
         ({"midi_channel": 17}, "midi_channel", "1 to 16"),
         ({"midi_program": 1.5}, "midi_program", "whole number"),
-        ({"automation": [{"time_s": 1}]}, "automation", "No instrument can be automated"),
+        ({"automation": [{"target": "pan"}]}, "automation.0.points", "Missing"),
+        ({"automation": [{"target": "tone", "points": []}]}, "automation.0.target", "gain_db, pan"),
+        ({"automation": [_lane("pan", (0, 2))]}, "automation.0.points.0.value", "-1 to 1"),
+        ({"automation": [_lane("gain_db", (0, 0), (0, 1))]}, "automation.0.points.1.t_s", "after the point before"),
+        ({"automation": [_lane("gain_db", (601, 0))]}, "automation.0.points.0.t_s", "0 to 600 s"),
+        ({"automation": [_lane("pan", (0, 0)), _lane("pan", (0, 0))]}, "automation", "one lane for each target"),
     ],
 )
 def test_a_voice_that_is_not_valid_is_refused(ada: Any, scene: dict[str, Any], fields: dict[str, Any], path: str, words: str) -> None:
     assert words in at(refusal(ada.post(f"/scenes/{scene['id']}/voices", json={"name": "Voice", **fields})), path)
+
+
+def test_automation_of_a_voice_is_one_value_with_units(ada: Any, scene: dict[str, Any]) -> None:
+    voice = make_part(ada, scene["id"], "voices", name="v", automation=[_lane("pan", ({"value": 250, "unit": "ms"}, 1))])
+    assert voice["automation"] == [{"target": "pan", "curve": "linear", "points": [{"t_s": 0.25, "value": 1.0}]}]
+    step = {**_lane("gain_db", (0, -6), (2, 0)), "curve": "step"}
+    changed = ada.patch(f"/voices/{voice['id']}", json={"automation": [step]}).json
+    assert [lane["target"] for lane in changed["automation"]] == ["gain_db"]
+    assert refusal(ada.patch(f"/voices/{voice['id']}", json={"automation": [{"target": "pan"}]}))
+    assert ada.patch(f"/voices/{voice['id']}", json={"automation": None}).json["automation"] == []
 
 
 def test_parameters_of_a_voice_merge_by_name_and_null_returns_one_to_its_default(ada: Any, scene: dict[str, Any]) -> None:

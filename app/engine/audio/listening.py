@@ -34,6 +34,7 @@ _NEAR, _SEARCH = 6.0, 2.0
 _NEAR_LEVEL, _FAR_LEVEL = 10 ** (-50 / 20), 10 ** (30 / 20)
 _LOST_LEVEL = 10 ** (-30 / 20)
 _STEADY_CENTS = 0.1
+_STEADY_GAIN = 10 ** (6 / 20)
 
 Reader = Callable[[int, int], NDArray[np.float64]]
 """Samples `first` to `last` of the file as (n, 2), also where they lie outside it."""
@@ -67,6 +68,7 @@ class Expected:
         self.end = self.onset + sound.frames / sound.tone.sample_rate
         self.partials = sound.partials()
         self.track = sound.track
+        self.moments = [moment + shift_s for lane in sound.part.lanes.values() for moment in lane.moments.tolist()]
 
     @property
     def in_step(self) -> bool:
@@ -81,12 +83,19 @@ class Expected:
         rows = np.stack(list(self.partials.moving(np.clip(np.linspace(first, last, _LOOKS) - self.onset, 0.0, None))))
         return np.asarray(np.abs(np.sign(rows).sum(axis=1)) == _LOOKS, dtype=np.bool_)
 
+    def gain_between(self, first: float, last: float) -> tuple[float, float]:
+        """The least and the most that automation makes of the level from `first` to `last` (s)."""
+        if not self.sound.part.lanes:
+            return 1.0, 1.0
+        gain = self.sound.part.gain_at(np.linspace(first, last, _LOOKS) - self.onset + self.sound.note.t_s)
+        return float(gain.min()), float(gain.max())
+
     def lines(self, first: float, last: float, at: float) -> _Line:
         """The partials between `first` and `last`, with the levels they have at `at` (all s)."""
         hz = self.track.hz_at(np.clip(np.linspace(first, last, 9) - self.onset, 0.0, None))
         ratio = self.partials.ratio
         decay = 10 ** (-3 * max(0.0, at - self.onset) / self.partials.t60) if not self.sound.held else 1.0
-        gain = self.sound.gain * float(self.track.gain_at(np.array([max(0.0, at - self.onset)]))[0])
+        gain = self.sound.gain * self.gain_between(first, last)[1] * float(self.track.gain_at(np.array([max(0.0, at - self.onset)]))[0])
         amplitude = self.partials.amplitude_at(max(0.0, at - self.onset))
         limit = band_limit(hz.max() * ratio, self.sound.tone.sample_rate)
         return _Line(hz.min() * ratio, hz.max() * ratio, gain * np.abs(amplitude) * decay * limit)
@@ -103,7 +112,7 @@ class Listener:
         # Dither leaves an error of variance step^2 / 4: the changes of two channels have four times that. Single milliseconds reach more.
         self._noise = max(1.5 * step, tolerance.noise)
         self._onsets = np.array([one.onset for one in self._all])
-        self._borders = np.sort([time for one in self._all for time in (one.onset, one.gate_end, one.end)])
+        self._borders = np.sort([time for one in self._all for time in (one.onset, one.gate_end, one.end, *one.moments)])
         self._longest = max((one.end - one.onset for one in self._all), default=0.0)
 
     def onset(self, one: Expected) -> Finding:
@@ -176,6 +185,9 @@ class Listener:
         own = one.lines(first, last, (first + last) / 2)
         if own.low[0] <= 0 or 1200 * math.log2(own.high[0] / own.low[0]) > _STEADY_CENTS:
             return Finding("masked", why="its pitch moves")
+        low, high = one.gain_between(first, last)
+        if high > _STEADY_GAIN * low:
+            return Finding("masked", why="its level moves")
         highest = min(FADE_FROM, self._tolerance.highest)
         fit = (own.low * (last - first) > _FEWEST) & (own.high <= highest * self._rate) & one.of_one_sign(first, last)
         level = own.level * one.sound.envelope.sustain * fit
@@ -203,7 +215,7 @@ class Listener:
 
     def _compare(self, one: Expected, hz: float, level: float, first: float, last: float) -> Finding:
         """Measure the partial expected at `hz` in the louder channel."""
-        left, right = (float(gain) for gain in pan_gains(np.array(one.sound.place)))
+        left, right = (float(gain) for gain in pan_gains(np.array(one.sound.place_at((first + last) / 2 - one.onset))))
         samples = self._read(math.ceil(first * self._rate), math.floor(last * self._rate))[:, int(right > left)]
         found, strength = strongest_line(samples, self._rate, hz, _SEARCH / (last - first))
         if strength < level * max(left, right) * _LOST_LEVEL:

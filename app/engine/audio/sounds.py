@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.audio.automation import Lane, lanes
 from app.engine.audio.envelopes import Adsr, Envelope, Samples
 from app.engine.audio.instruments import INSTRUMENTS, Instrument, Partials, Tone, instrument
 from app.engine.audio.instruments.partials import FADE_FROM, ring_s, start_phases, sustained
@@ -28,7 +30,7 @@ _SIXTY_DB = 3 * math.log(10)
 
 @dataclass(frozen=True)
 class Part:
-    """A voice that sounds; `gain` is linear."""
+    """A voice that sounds; `gain` is linear. Where a lane moves gain or pan, the voice's own is 1 or 0."""
 
     instrument: Instrument
     parameters: Mapping[str, Any]
@@ -36,16 +38,27 @@ class Part:
     gain: float
     pan: float
     field: str
+    lanes: Mapping[str, Lane] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, voice: Mapping[str, Any], field: str) -> Part:
+    def of(cls, voice: Mapping[str, Any], field: str, turn_s: float = math.inf) -> Part:
         """The part of a voice in a score. Raises EngineError naming the field, under `field`."""
         player = instrument(voice.get("instrument") or next(iter(INSTRUMENTS)), f"{field}.instrument")
         parameters = player.validate(voice.get("parameters") or {}, f"{field}.parameters")
         adsr = voice.get("adsr") or {}
         times = {name: _setting(adsr, name, f"adsr.{name}", field) for name in ("attack_s", "decay_s", "sustain", "release_s")}
         gain_db, pan = (_setting(voice, name, name, field) for name in ("gain_db", "pan"))
-        return cls(player, parameters, Adsr(**times), 10 ** (gain_db / 20), pan, field)
+        moving = lanes(voice.get("automation") or [], f"{field}.automation", turn_s)
+        gain, pan = 1.0 if "gain_db" in moving else 10 ** (gain_db / 20), 0.0 if "pan" in moving else pan
+        return cls(player, parameters, Adsr(**times), gain, pan, field, moving)
+
+    def gain_at(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What its lane makes of its gain at score seconds (n,)."""
+        return self.lanes["gain_db"].at(times_s) if "gain_db" in self.lanes else np.ones(len(times_s))
+
+    def pan_at(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Its place at score seconds (n,)."""
+        return self.lanes["pan"].at(times_s) if "pan" in self.lanes else np.full(len(times_s), self.pan)
 
 
 def _setting(given: Mapping[str, Any], name: str, quantity: str, field: str) -> float:
@@ -58,8 +71,9 @@ def _setting(given: Mapping[str, Any], name: str, quantity: str, field: str) -> 
 def parts(score: Score) -> dict[str, Part]:
     """The voices that are heard, by id: those that solo where any does, and none that is muted."""
     solo = any(voice.get("solo") for voice in score.voices)
+    turn_s = score.duration_s if score.loop else math.inf
     return {
-        str(voice["id"]): Part.of(voice, f"voices.{place}")
+        str(voice["id"]): Part.of(voice, f"voices.{place}", turn_s)
         for place, voice in enumerate(score.voices)
         if not voice.get("mute") and (voice.get("solo") or not solo)
     }
@@ -95,13 +109,29 @@ class Sound:
         """The whole note as (2, frames)."""
         samples = self.part.instrument.render(self.tone)
         self.envelope.apply(samples)
+        if self.part.lanes:
+            return self._moved(samples, self._moments(0, len(samples)), np.array(self.note.pan))
         left, right = pan_gains(np.array(self.place))
         return np.stack((samples * np.float32(self.gain * left), samples * np.float32(self.gain * right)))
 
     @property
     def place(self) -> float:
-        """Pan of note and voice together, -1 to 1."""
-        return min(1.0, max(-1.0, self.note.pan + self.part.pan))
+        """Pan of note and voice together, -1 to 1, at the start."""
+        return self.place_at(0.0)
+
+    def place_at(self, time_s: float) -> float:
+        """Pan of note and voice together so many s after the start, where no track moves it."""
+        return min(1.0, max(-1.0, self.note.pan + float(self.part.pan_at(np.array([self.note.t_s + time_s]))[0])))
+
+    def _moments(self, first: int, last: int) -> NDArray[np.float64]:
+        """Score seconds of samples `first` to `last`."""
+        return np.arange(self.start + first, self.start + last) / self.tone.sample_rate
+
+    def _moved(self, samples: Samples, moments: NDArray[np.float64], pan: NDArray[np.float64]) -> Samples:
+        """Samples (n,) with all gains but the envelope, and in their place, (2, n)."""
+        gain = self.gain * self.part.gain_at(moments)
+        left, right = pan_gains(np.clip(pan + self.part.pan_at(moments), -1.0, 1.0))
+        return np.stack((samples * (gain * left).astype(np.float32), samples * (gain * right).astype(np.float32)))
 
     def span(self, first: int, last: int) -> Samples:
         """Samples `first` to `last` of a held note, (2, last - first)."""
@@ -110,6 +140,10 @@ class Sound:
         partials = self.partials()
         phases = start_phases(self.tone, partials)
         samples = sustained(partials, phases, times, track.cycles_at(times), track.hz_at(times), self.tone.sample_rate)
+        if self.part.lanes:
+            samples *= track.gain_at(times).astype(np.float32)
+            self.envelope.apply(samples, first)
+            return self._moved(samples, self._moments(first, last), track.pan_at(times))
         samples *= (self.gain * track.gain_at(times)).astype(np.float32)
         self.envelope.apply(samples, first)
         left, right = pan_gains(np.clip(track.pan_at(times) + self.part.pan, -1.0, 1.0))
