@@ -148,11 +148,12 @@ def _open_rooms(app: Flask) -> None:
     from app.reference.routes import ROOMS as reference  # noqa: PLC0415
     from app.scenes.routes import ROOMS as scenes  # noqa: PLC0415
     from app.system.routes import bp as system  # noqa: PLC0415
+    from app.tunings.routes import bp as tunings  # noqa: PLC0415
     from app.universes.routes import ROOMS as universes  # noqa: PLC0415
     from app.users.routes import bp as users  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth, users, *universes, history, chat, *scenes, physics, *reference, system, jobs, *audio):
+    for room in (auth, users, *universes, history, chat, *scenes, physics, *reference, system, jobs, *audio, tunings):
         mount(app, api, room)
     app.register_blueprint(system, name="root-system")
 

@@ -10,6 +10,7 @@ from app.collaboration.models import ChatMessage, LiveStream, RoomState
 from app.jobs.models import Job
 from app.physics_parameters.models import PhysicsParameters
 from app.scenes.models import Body, Constraint, Mapping, Scene, Voice
+from app.tunings.models import StoredTuning
 from app.universes.models import Membership, ShareLink, Universe
 from app.users.models import User
 
@@ -33,6 +34,7 @@ __all__ = [
     "ShareLink",
     "Simulation",
     "Snapshot",
+    "StoredTuning",
     "Suggestions",
     "Tombstone",
     "Universe",

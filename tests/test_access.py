@@ -232,6 +232,12 @@ ENTRIES: dict[str, Entry] = {
     "music.get_scale_file": Entry(ANYBODY),
     "music.get_tuning_file": Entry(ANYBODY),
     "music.read_scala_files": Entry(ANYBODY, body(scl="fifths\n2\n3/2\n2/1\n")),
+    "tunings.list_tunings": Entry(SOMEBODY),
+    "tunings.keep_tuning": Entry(SOMEBODY, body(name="fifths", tuning={"type": "custom", "degrees": ["3/2", "2/1"]})),
+    "tunings.get_tuning": Entry(OWN),
+    "tunings.get_scale": Entry(OWN),
+    "tunings.get_keyboard": Entry(OWN),
+    "tunings.delete_tuning": Entry(OWN, spends="world"),
     "music.convert_pitch": Entry(ANYBODY, body(hz=440)),
     # jobs
     "jobs.list_jobs": Entry(SOMEBODY),
@@ -299,6 +305,7 @@ class World:
             "user_id": self.guest.id,
             **self.share_link(universe),
             "revision": 2,
+            "tuning_id": made("/audio/tunings/custom", {"name": "fifths", "tuning": {"type": "custom", "degrees": ["3/2", "2/1"]}}),
             "version_id": made(f"/universes/{universe}/versions", {"name": "first"}),
             **self.artefacts(),
         }
