@@ -60,6 +60,11 @@ class Envelope:
             if low < high:
                 samples[low - start : high - start] *= curve if isinstance(curve, float) else curve[low - first : high - first]
 
+    def level(self, first: int, last: int) -> float | None:
+        """The level from sample `first` to `last`, None where it changes."""
+        held = self.attack if self.sustain == 1.0 else self.attack + self.decay
+        return self.sustain if held <= first and last <= self.gate else None
+
     def _segments(self) -> Iterator[tuple[int, int, Samples | float]]:
         """(first, last, curve or constant) of each part that is not simply 1."""
         yield 0, min(self.attack, self.gate), rise(self.attack)

@@ -125,7 +125,11 @@ def quantized(chunks: Iterable[NDArray[np.float32]], bit_depth: BitDepth, seed: 
     """
     rng = np.random.Generator(np.random.PCG64((seed, _DITHER)))
     for chunk in chunks:
-        yield chunk.T.astype("<f4", order="C") if bit_depth in (None, "32f") else _rounded(chunk, int(bit_depth or 0), rng)
+        yield (
+            np.stack((chunk[0], chunk[1]), axis=1).astype("<f4", copy=False)
+            if bit_depth in (None, "32f")
+            else _rounded(chunk, int(bit_depth or 0), rng)
+        )
 
 
 def _rounded(chunk: NDArray[np.float32], bits: int, rng: np.random.Generator) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from app.engine.audio.files import FORMATS, BitDepth, quantized
 from app.engine.audio.meters import LoudnessMeter
 from app.engine.audio.rooms import Reverb
 from app.engine.audio.sounds import Sound, sounds
+from app.engine.audio.steady import Choir
 from app.engine.catalogue import RENDER
 from app.engine.errors import EngineError, OutOfRange, Unsupported
 from app.engine.music.score import Score
@@ -180,6 +181,7 @@ class Mix:
         longest = max((sound.frames for _, sound in starts if not sound.held), default=0)
         ring, following = np.zeros((2, chunk + longest), np.float32), 0
         held: list[tuple[int, Sound]] = []
+        choir: Choir | None = None
         for begin in range(first, last, chunk):
             end = min(begin + chunk, last)
             while following < len(starts) and starts[following][0] < end:
@@ -188,10 +190,18 @@ class Mix:
                 if sound.held:
                     held.append((start, sound))
                 else:
-                    _add(ring, sound.render(), start - begin)
+                    sound.add_to(ring, start - begin)
+            steady = []
             for start, sound in held:
+                if member := sound.member(start, begin, end):
+                    steady.append(member)
+                    continue
                 low, high = max(begin, start), min(end, start + sound.frames)
                 ring[:, low - begin : high - begin] += sound.span(low - start, high - start)
+            if steady:
+                if choir is None or not choir.sings(steady):
+                    choir = Choir(steady, self.settings.sample_rate, chunk)
+                ring[:, : end - begin] += choir.span(begin, end)
             held = [(start, sound) for start, sound in held if start + sound.frames > end]
             yield ring[:, : end - begin].copy()
             ring[:, :-chunk] = ring[:, chunk:]
@@ -206,12 +216,6 @@ class Mix:
         earliest = -((sound.start + sound.frames - first - 1) // self.turn)
         latest = (last - 1 - sound.start) // self.turn
         return [sound.start + turn * self.turn for turn in range(earliest, latest + 1)]
-
-
-def _add(ring: Samples, samples: Samples, start: int) -> None:
-    """Add samples into the ring from `start` on; what lies before the ring is past."""
-    skip = max(0, -start)
-    ring[:, start + skip : start + samples.shape[1]] += samples[:, skip:]
 
 
 def _spooled(spool: IO[bytes], chunk: int) -> Iterator[Samples]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from app.engine.audio.automation import Lane, lanes
 from app.engine.audio.envelopes import Adsr, Envelope, Samples
 from app.engine.audio.instruments import INSTRUMENTS, Instrument, Partials, Tone, instrument
-from app.engine.audio.instruments.partials import FADE_FROM, ring_s, start_phases, sustained
+from app.engine.audio.instruments.partials import FADE_FROM, band_limit, ring_s, start_phases, sustained
+from app.engine.audio.steady import Line, Member
 from app.engine.audio.tracks import Track
 from app.engine.catalogue import VOICE
 from app.engine.errors import EngineError, Unsupported
@@ -107,12 +108,39 @@ class Sound:
 
     def render(self) -> Samples:
         """The whole note as (2, frames)."""
-        samples = self.part.instrument.render(self.tone)
+        out = np.zeros((2, self.frames), np.float32)
+        self.add_to(out, 0)
+        return out
+
+    def add_to(self, bus: Samples, place: int) -> None:
+        """Add the whole note to a bus (2, n) from `place` on; what comes before its beginning is past."""
+        samples, skip = self.part.instrument.render(self.tone), max(0, -place)
         self.envelope.apply(samples)
+        into = bus[:, place + skip : place + len(samples)]
         if self.part.lanes:
-            return self._moved(samples, self._moments(0, len(samples)), np.array(self.note.pan))
-        left, right = pan_gains(np.array(self.place))
-        return np.stack((samples * np.float32(self.gain * left), samples * np.float32(self.gain * right)))
+            into += self._moved(samples, self._moments(0, len(samples)), np.array(self.note.pan))[:, skip:]
+            return
+        scaled = np.empty(len(samples) - skip, np.float32)
+        for side, gain in enumerate(pan_gains(np.array(self.place))):
+            into[side] += np.multiply(samples[skip:], np.float32(self.gain * gain), out=scaled)
+
+    def member(self, start: int, first: int, last: int) -> Member | None:
+        """A held note that starts at `start`, where it sounds unchanged from sample `first` to `last`; None where something moves."""
+        level = self.envelope.level(first - start, last - start)
+        return None if level is None or self._still is None else Member(self._still, start, level)
+
+    @functools.cached_property
+    def _still(self) -> Line | None:
+        """The note at full level, if nothing but its envelope moves."""
+        partials = self.partials()
+        if self.part.lanes or partials.moving is not None or not self.track.still:
+            return None
+        hz = float(self.track.hz[0]) * partials.ratio
+        amplitude = partials.amplitude * band_limit(hz, self.tone.sample_rate)
+        cycles, heard = start_phases(self.tone, partials) / (2 * np.pi), amplitude != 0.0
+        gain = self.gain * 10 ** (float(self.track.gain_db[0]) / 20)
+        left, right = pan_gains(np.clip(self.track.pan[0] + self.part.pan, -1.0, 1.0))
+        return Line(hz[heard], amplitude[heard], cycles[heard], (gain * float(left), gain * float(right)))
 
     @property
     def place(self) -> float:
@@ -135,6 +163,10 @@ class Sound:
 
     def span(self, first: int, last: int) -> Samples:
         """Samples `first` to `last` of a held note, (2, last - first)."""
+        if self._still is not None:
+            samples = self._still.alone(first, last, self.tone.sample_rate)
+            self.envelope.apply(samples, first)
+            return np.multiply.outer(np.array(self._still.gains, dtype=np.float32), samples)
         track = self.track
         times = np.arange(first, last) / self.tone.sample_rate
         partials = self.partials()

@@ -31,6 +31,11 @@ class Track:
         columns = (np.asarray(given[name], dtype=np.float64).reshape(-1) for name in ("hz", "gain_db", "pan"))
         return cls(float(given["rate"]), *columns)
 
+    @property
+    def still(self) -> bool:
+        """Whether nothing moves."""
+        return all(len(column) == 1 or bool((column == column[0]).all()) for column in (self.hz, self.gain_db, self.pan))
+
     def hz_at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pitch in Hz at `times` (n,), s after the start."""
         return _between(self.hz, times * self.rate)

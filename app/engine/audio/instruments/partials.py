@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -58,6 +59,8 @@ def normalised(amplitude: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def band_limit(hz: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
     """Weight of partials at `hz`: 1 up to 0.40 of the sample rate, 0 from 0.45 on, a raised cosine between."""
+    if hz.max(initial=0.0) <= FADE_FROM * sample_rate:
+        return np.ones(hz.shape)
     across = np.clip((hz / sample_rate - FADE_FROM) / (STOP_AT - FADE_FROM), 0.0, 1.0)
     weight: NDArray[np.float64] = 0.5 + 0.5 * np.cos(np.pi * across)
     return weight
@@ -98,10 +101,10 @@ def decaying(tone: Tone, partials: Partials) -> Samples:
     phase = start_phases(tone, partials)[heard]
     z = np.exp((-_DECAY / partials.t60[heard] + 2j * np.pi * hz[heard]) / tone.sample_rate)
     start = -1j * weight[heard] * np.exp(1j * phase)
-    return _sum_of_powers(start, z, tone.frames)
+    return sum_of_powers(start, z, tone.frames)
 
 
-def _sum_of_powers(start: NDArray[np.complex128], z: NDArray[np.complex128], frames: int) -> Samples:
+def sum_of_powers(start: NDArray[np.complex128], z: NDArray[np.complex128], frames: int) -> Samples:
     """Re(sum_p start_p z_p^n) for n < frames, as many partials at a time as fit into small tables."""
     out = _sum_of_few(start[:_FEW], z[:_FEW], frames)
     for first in range(_FEW, len(z), _FEW):
@@ -110,13 +113,23 @@ def _sum_of_powers(start: NDArray[np.complex128], z: NDArray[np.complex128], fra
 
 
 def _sum_of_few(start: NDArray[np.complex128], z: NDArray[np.complex128], frames: int) -> Samples:
-    columns = powers(z, _BLOCK)
-    rows = start[:, None] * powers(columns[:, -1] * z, -(-frames // _BLOCK))
+    columns, steps = _tables(z.tobytes(), -(-frames // _BLOCK))
+    rows = start * steps
+    left = np.empty((len(rows), 2 * len(z)), np.float32)
+    left[:, : len(z)] = rows.real
+    np.negative(rows.imag, out=left[:, len(z) :], casting="same_kind")
+    return product(left, columns).reshape(-1)[:frames]
+
+
+@functools.lru_cache(maxsize=32)
+def _tables(z: bytes, rows: int) -> tuple[Samples, NDArray[np.complex128]]:
+    """z^k as real columns (2 P, K), and z^(rK), (rows, P); notes of one pitch share them."""
+    base = np.frombuffer(z, np.complex128)
+    columns = powers(base, _BLOCK)
+    steps = np.ascontiguousarray(powers(columns[:, -1] * base, rows).T)
     # Values this small are inaudible, and as subnormal float32 they would slow the product down.
-    rows[np.abs(rows) < 1e-30] = 0
-    left = np.concatenate((rows.real, -rows.imag)).T.astype(np.float32, order="C")
-    right = np.concatenate((columns.real, columns.imag)).astype(np.float32)
-    return product(left, right).reshape(-1)[:frames]
+    steps[np.abs(steps) < 1e-30] = 0
+    return np.concatenate((columns.real, columns.imag)).astype(np.float32), steps
 
 
 def powers(z: NDArray[np.complex128], count: int) -> NDArray[np.complex128]:
