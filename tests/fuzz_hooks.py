@@ -20,7 +20,7 @@ LEAVER: dict[str, str] = json.loads(os.environ.get("FUZZ_LEAVER", "{}"))
 
 _COLLECTIONS = {"universe": "universes", "scene": "scenes", "other_body": "bodies", "body": "bodies", "parent_body": "bodies"}
 _COLLECTIONS |= {"voice": "voices", "mapping": "mappings", "user": "collaborators", "physics_parameters": "physics-parameters"}
-_ENDING = re.compile(r"/(cancel|retry|transfer|restore-deleted)$")
+_ENDING = re.compile(r"/(cancel|retry|transfer|restore-deleted|apply-style)$")
 _LOGGING_OUT = re.compile(r"/logout(-all)?$")
 _PARTS = "/(scenes|bodies|constraints|voices|mappings)"
 _SETS = "/physics-parameters"
@@ -77,10 +77,11 @@ EXCEPTIONS = (
     Rule("what a tuning has", "/(universes|scenes|tunings)", "^Only \\w+ tuning has "),
     Rule(
         "degrees of a custom tuning, rising, or Scala files",
-        _HARMONIES,
+        "/(universes|scenes|tunings)",
         "^(Give degrees or scl|A keyboard mapping goes with scl|Degree \\d+ (is|must be))",
     ),
     Rule("Scala files", "/(universes|scenes|tunings)", "^(Line \\d+: |The formal octave |The lowest degree |The map has )"),
+    Rule("a style that suits the scene", "POST .*/apply-style", "^\\w+ (is for scenes of the solver|does not fit this scene)"),
     Rule("cents of a custom scale alone, and rising", _HARMONIES, "^(Only the scale custom|Must be 1 to 72 cents that start at 0)"),
     Rule("the range of a keyframe's own parameter", "/scenes", "^Must be in the range", "keyframe"),
     Rule("the parameters of a voice's own instrument", "/voices", "^(\\w+ has no such parameter|Must be)", "parameter"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import marshmallow as ma
 from marshmallow import fields
 
-from app.engine.music.tunings import CUSTOM
 from app.schemas import BaseSchema, Text
-from app.universes.schemas import Entire, TuningSchema
+from app.universes.schemas import CustomTuningSchema, Entire
 
 
 class NewTuningSchema(BaseSchema):
@@ -19,12 +18,7 @@ class NewTuningSchema(BaseSchema):
 
     name = Text(low=1, high=100, required=True)
     description = Text(high=500, load_default="")
-    tuning = Entire(TuningSchema, required=True, metadata={"description": "As a harmony takes it, of the type custom."})
-
-    @ma.validates("tuning")
-    def _own(self, value: dict[str, Any], **_: Any) -> None:
-        if value["type"] != CUSTOM:
-            raise ma.ValidationError({"type": [f"Only a {CUSTOM} tuning is kept; the others have names."]})
+    tuning = Entire(CustomTuningSchema, required=True)
 
 
 class StoredTuningSchema(ma.Schema):

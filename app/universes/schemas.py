@@ -134,6 +134,15 @@ class TuningSchema(BaseSchema):
             raise ma.ValidationError(error.message, error.field.removeprefix("tuning.")) from None
 
 
+class CustomTuningSchema(TuningSchema):
+    """A custom tuning: its degrees, or Scala files that are read into them."""
+
+    class Meta(BaseSchema.Meta):
+        exclude = ("divisions", "harmonics")
+
+    type = fields.String(load_default="custom", validate=validate.OneOf(("custom",)))
+
+
 class PitchRangeSchema(BaseSchema):
     """The lowest and highest pitch that sound."""
 

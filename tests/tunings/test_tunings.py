@@ -37,7 +37,8 @@ def test_a_tuning_is_kept_listed_and_read_back(ada: Any) -> None:
     assert made.json["cents"] == pytest.approx([350.0, 701.955, 1200.0], abs=5e-4)
     assert (made.json["name"], made.json["description"], made.json["notes"]) == ("Half", "d", 3)
     assert ada.get(f"{PATH}/{made.json['id']}").json == made.json
-    second = keep(ada, "Aaron").json
+    second = keep(ada, "Aaron", {"degrees": ["2/1"]}).json
+    assert second["tuning"]["type"] == "custom"
     assert [one["name"] for one in ada.get(PATH).json["items"]] == ["Aaron", "Half"]
     assert ada.get(f"{PATH}?sort=name&limit=1").json["items"] == [second]
 
@@ -88,6 +89,8 @@ def test_nobody_elses_tunings_are_there(ada: Any, person: Callable, client: Any)
         ({"name": "x"}, ["tuning"]),
         ({"name": "x", "tuning": {"type": "just"}}, ["tuning", "type"]),
         ({"name": "x", "tuning": {"type": "custom"}}, ["tuning", "degrees"]),
+        ({"name": "x", "tuning": {}}, ["tuning", "degrees"]),
+        ({"name": "x", "tuning": {"degrees": ["2/1"], "divisions": 12}}, ["tuning", "divisions"]),
         ({"name": "x", "tuning": {"type": "custom", "degrees": [500, 400]}}, ["tuning", "degrees"]),
         ({"name": "x", "tuning": {"type": "custom", "scl": "x\n1\n2/0"}}, ["tuning", "scl"]),
         ({"name": "x", "tuning": {"type": "custom", "scl": SCL, "kbm": "0\n0\n200"}}, ["tuning", "kbm"]),
