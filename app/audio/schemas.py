@@ -156,6 +156,7 @@ class ScoreReportSchema(ma.Schema):
 
     name = fields.String(required=True)
     key = fields.String(metadata={"description": "As it is spelled in the harmony."})
+    scale = fields.String()
     merged = fields.Dict(required=True, metadata={"description": "Notes merged into others, by voice."})
     clamped = fields.Dict(required=True, metadata={"description": "Values clamped, by mapping."})
     dropped = fields.Dict(required=True, metadata={"description": "Values dropped, by mapping."})

@@ -161,6 +161,7 @@ class _Builder:
         return {
             "name": self.scene.name,
             "key": str(self.scene.harmony.get("key", "C")),
+            "scale": str(self.scene.harmony.get("scale", "major")),
             "merged": self.counts.merged,
             "clamped": self.counts.clamped,
             "dropped": self.counts.dropped,

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.engine.music import smf
-from app.engine.music.pitch import hz_to_midi, round_half_away
+from app.engine.music.pitch import fifths, hz_to_midi, round_half_away
 from app.engine.music.score import Note, Score
 
 # A track moves the pitch this often at most; a synthesizer steps between its values.
 _MOVES_PER_SECOND = 50
 _PROGRAMS = {"modal": 11, "karplus_strong": 24, "sine": 79, "additive": 19, "triangle": 74, "square": 80, "saw": 81, "fm": 5}
 _DEFAULT_PROGRAM = 0
+# A minor key has the signature of the major key three fifths below.
+_MINOR, _MINOR_FIFTHS = ("natural_minor", "harmonic_minor", "melodic_minor"), 3
+_MOST_ACCIDENTALS = 7
 _VELOCITY_FULL = 127
 
 Timbre = tuple[int, int, int]
@@ -157,12 +160,24 @@ class Layout:
             smf.meta(0x03, str(self.score.report.get("name") or "Score").encode()),
             smf.meta(0x51, self.tempo.to_bytes(3, "big")),
             smf.meta(0x58, bytes((numerator, denominator.bit_length() - 1, 24, 8))),
+            *self._key(),
             *self.opening(),
         ]
         events = [(smf.at(0, smf.FIRST), head) for head in heads]
         for marker in self.score.report.get("markers", ()):
             events.append((smf.at(self.tick(marker["time_s"]), smf.SET), smf.meta(0x06, str(marker["name"]).encode())))
         return smf.track(events, self.tick(self.score.duration_s))
+
+    def _key(self) -> list[bytes]:
+        """The key as it is spelled, as text; a major or minor one of up to seven accidentals also as a signature."""
+        key, scale = (str(self.score.report.get(name) or "") for name in ("key", "scale"))
+        if not key:
+            return []
+        words = smf.meta(0x01, f"Key: {key} {scale.replace('_', ' ')}".encode())
+        accidentals = fifths(key) - (_MINOR_FIFTHS if scale in _MINOR else 0)
+        if scale not in ("major", *_MINOR) or abs(accidentals) > _MOST_ACCIDENTALS:
+            return [words]
+        return [words, smf.meta(0x59, bytes((accidentals % 256, scale in _MINOR)))]
 
     def _voice_track(self, index: int) -> bytes:
         name = str(self.score.voices[index].get("name") or f"Voice {index + 1}")

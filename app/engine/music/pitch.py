@@ -68,6 +68,14 @@ def key_class(key: str) -> int:
     return (_LETTERS[match[1].upper()] + _shift(match[2])) % 12
 
 
+def fifths(key: str) -> int:
+    """The place of a key on the line of fifths, which tells spellings apart: C is 0, G 1, F -1, C# 7, Db -5. Raises EngineError."""
+    match = _KEY.fullmatch(key.strip())
+    if not match:
+        raise EngineError("Must be a note from A to G with sharps or flats, such as C, F# or Bb.", "key")
+    return "FCGDAEB".index(match[1].upper()) - 1 + 7 * _shift(match[2])
+
+
 def note_to_midi(note: str) -> int:
     """The MIDI number of a note name with its octave, such as `A4`, `Db3` or `B♯-1`. Raises EngineError."""
     match = _NOTE.fullmatch(note.strip())

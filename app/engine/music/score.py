@@ -48,7 +48,7 @@ class Score:
     mappings : the mappings used; those of the scene, or its default ones
     tempo_bpm, time_signature, a4_hz : as in the harmony
     duration_s : score seconds of the scene
-    report : {"name" (of the scene), "key" (as it is spelled there), "merged": {voice_id: count}, "clamped": {mapping_id: count},
+    report : {"name" (of the scene), "key" (as it is spelled there), "scale", "merged": {voice_id: count}, "clamped": {mapping_id: count},
         "dropped": {mapping_id: count}, "domains": {mapping_id: [low, high]} in the source's unit, "tuning": [what it did to each voice, as
         `TunedVoice.summary` says it], "intervals": neighbouring pitches of each voice, physical and tuned, [{"voice_id", "low", "high"
         (Hz), "low_body_id", "high_body_id", "cents", "name", "octaves", "tuned_cents", "tuned_name", "tuned_octaves"}],

@@ -159,6 +159,30 @@ def test_the_file_is_type_1_with_tempo_signature_names_and_markers():
     assert file.length == pytest.approx(10.0, abs=seconds_per_tick(file))
 
 
+@pytest.mark.parametrize(
+    ("key", "scale", "signature"),
+    [
+        ("C", "major", "C"),
+        ("Cb", "major", "Cb"),
+        ("B", "major", "B"),
+        ("C#", "major", "C#"),
+        ("Db", "major", "Db"),
+        ("A", "natural_minor", "Am"),
+        ("Eb", "harmonic_minor", "Ebm"),
+        ("D\u266f", "melodic_minor", "D#m"),
+        ("Fb", "major", None),
+        ("B#", "major", None),
+        ("Gx", "natural_minor", None),
+        ("D", "dorian", None),
+    ],
+)
+def test_the_file_keeps_the_key_as_it_is_spelled(key, scale, signature):
+    given = score([note(0.0, 440.0)], report={"name": "Fall", "key": key, "scale": scale})
+    meta = {message.type: message for message in read(write_midi(given)[0]).tracks[0] if message.is_meta}
+    assert meta["text"].text == f"Key: {key} {scale.replace('_', ' ')}"
+    assert (meta["key_signature"].key if "key_signature" in meta else None) == signature
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 200), st.floats(20.0, 400.0), st.integers(0, 10**6))
 def test_every_note_is_one_note_on_within_half_a_tick_with_its_velocity(count, tempo, seed):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.engine.errors import EngineError
 from app.engine.music.harmony import Harmony
-from app.engine.music.pitch import cents, convert, hz_to_midi, interval, key_class, midi_to_hz, note_name, note_to_midi
+from app.engine.music.pitch import cents, convert, fifths, hz_to_midi, interval, key_class, midi_to_hz, note_name, note_to_midi
 from app.engine.music.scales import SCALES, scale_cents
 from app.engine.music.tunings import JUST, PYTHAGOREAN, RESONANCE, TUNINGS, resonance
 from tests.engine.music.scenes import TRAPPIST_DAYS
@@ -56,6 +56,12 @@ def test_every_spelling_of_a_key_counts_its_sharps_and_flats_from_its_letter():
             assert key_class(letter + sign) == key_class(letter.lower() + sign) == (place + shift) % 12
             # The octave belongs to the letter: Cb4 lies below C4, B#4 above B4.
             assert note_to_midi(f"{letter}{sign}4") == 60 + place + shift
+
+
+def test_keys_lie_on_the_line_of_fifths_by_their_spelling():
+    line = ["Fb", "Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#", "E#", "B#", "Fx"]
+    assert [fifths(key) for key in line] == list(range(-8, 14))
+    assert all((7 * fifths(key)) % 12 == key_class(key) for key in line)
 
 
 def test_equal_spellings_of_a_key_give_the_same_pitches():
