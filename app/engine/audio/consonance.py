@@ -8,9 +8,10 @@ frequencies in Hz. Here it is divided by its peak, 0.1798, so that 1 is two sine
 
 Two notes with partials f_p, a_p and g_q, b_q, each of power 1 (sum of squares), have the dissonance
 
-    D = sum a_p b_q d(f_p, g_q) - (sum a_p a_q d(f_p, f_q) + sum b_p b_q d(g_p, g_q)) / 2:
+    D = sum a_p b_q d(f_p, g_q) - (sum a_p a_q d(f_p, f_q) + sum b_p b_q d(g_p, g_q)) / 2,
 
-the roughness that lies between them less what the notes have in themselves. It is 0 of a note and its unison and near 0 of an octave.
+and 0 where that is less: the roughness that lies between them beyond what a unison of such notes would have. It is near 0 of an octave of
+harmonic tones. Notes that are rough in themselves, as a drum's are, can be less rough apart than in unison, and then there is none.
 The dissonance of a score is the mean of D over all pairs of notes while both sound, weighted by the product of their levels.
 
 References
@@ -123,7 +124,7 @@ class _Kinds:
     def dissonance(self, one: Integers, other: Integers) -> Floats:
         """The dissonance (n,) of kinds `one` and `other` (n,)."""
         own = self._crossed(every := np.arange(len(self.hz)), every)
-        found: Floats = self._crossed(one, other) - 0.5 * (own[one] + own[other])
+        found: Floats = np.maximum(self._crossed(one, other) - 0.5 * (own[one] + own[other]), 0.0)
         found[one == other] = 0.0
         return found
 

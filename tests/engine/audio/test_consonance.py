@@ -75,6 +75,20 @@ def test_a_unison_has_none_and_an_octave_less_than_a_fifth_and_that_less_than_a_
     assert octave < fifth < tritone < second
 
 
+def test_intervals_of_six_harmonics_on_middle_c_are_as_the_documentation_says():
+    ratios = (2.0, 3 / 2, 45 / 32, 16 / 15)
+    found = [value(note(261.6256), note(261.6256 * ratio), partials=6) for ratio in ratios]
+    assert found == pytest.approx([0.002, 0.1, 0.28, 0.95], abs=0.005)
+
+
+def test_notes_that_are_rough_in_themselves_are_at_least_as_smooth_as_their_unison():
+    """Partials of a drum, crowded within critical bands: far apart two such notes clash less than one of them with itself."""
+    crowded = np.array([1.0, 1.59, 2.14, 2.3, 2.65, 2.92, 3.16, 3.5])
+    apart = [between(80.0 * crowded, np.ones(8), ratio * 80.0 * crowded, np.ones(8)) for ratio in (1.0, 4.0, 9.0)]
+    assert apart == [0.0, 0.0, 0.0]
+    assert roughness(80.0 * crowded[:, None], 80.0 * crowded[None, :]).sum() / 8 > 0.5
+
+
 def test_instruments_sound_by_their_own_partials():
     # Two bars an octave apart clash where two harmonic tones agree; sines are beyond each other's critical band.
     octave = [value(note(330.0), note(660.0), instrument=name) for name in ("sine", "additive", "modal")]
