@@ -82,7 +82,8 @@ def suggest(snapshot: Snapshot, limit: int = 5, progress: Progress | None = None
     """
     report = progress or (lambda _: None)
     simulation = simulate(snapshot, lambda fraction: report(_SIMULATED * fraction))
-    now = build_score(simulation.scene, simulation.trajectory)
+    known: dict[Any, Any] = {}
+    now = build_score(simulation.scene, simulation.trajectory, known=known)
     before = dissonance(now)["value"]
     if before is None:
         silent = "No two notes sound together, so there is nothing to make consonant." if now.notes else "The scene has no notes."
@@ -93,7 +94,7 @@ def suggest(snapshot: Snapshot, limit: int = 5, progress: Progress | None = None
     for place, candidate in enumerate(candidates):
         report(_SIMULATED + (1.0 - _SIMULATED) * place / len(candidates))
         try:
-            score = build_score(Scene.from_snapshot(candidate.snapshot), simulation.trajectory)
+            score = build_score(Scene.from_snapshot(candidate.snapshot), simulation.trajectory, known=known)
         except EngineError:
             continue  # the scene cannot be so: pitches too close for resonance tuning, or out of range
         tried += 1

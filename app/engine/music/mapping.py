@@ -68,13 +68,21 @@ def validate_mapping(mapping: Mapping[str, Any], scene: Scene) -> None:
     read_rule(mapping, replace(scene, mappings=(*others, mapping)))
 
 
-def build_score(scene: Scene, trajectory: Trajectory, *, bounds: tuple[Scene, Trajectory] | None = None, origin_s: float = 0.0) -> Score:
+def build_score(
+    scene: Scene,
+    trajectory: Trajectory,
+    *,
+    bounds: tuple[Scene, Trajectory] | None = None,
+    origin_s: float = 0.0,
+    known: dict[Any, Occurrences] | None = None,
+) -> Score:
     """The score of a scene: its mappings, or the default ones, applied to a trajectory. Pure; nothing is drawn at random.
 
     Parameters
     ----------
     bounds : the scene as it was run another time, and that trajectory; domains that come from data come from there
     origin_s : where the scene begins on the grid of its music; after the first beat a rate strikes nothing at the start
+    known : what befell the bodies, as far as earlier scores of the same run have found it; what this one finds is added
 
     Raises
     ------
@@ -83,7 +91,7 @@ def build_score(scene: Scene, trajectory: Trajectory, *, bounds: tuple[Scene, Tr
     """
     in_force = content(scene)
     scene = replace(scene, voices=tuple(in_force["voices"]), mappings=tuple(in_force["mappings"]))
-    return _Builder(scene, trajectory, bounds, origin_s).score()
+    return _Builder(scene, trajectory, bounds, origin_s, {} if known is None else known).score()
 
 
 def heard(voices: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -114,8 +122,16 @@ class _Counts:
 class _Builder:
     """Builds one score."""
 
-    def __init__(self, scene: Scene, trajectory: Trajectory, bounds: tuple[Scene, Trajectory] | None, origin_s: float) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        trajectory: Trajectory,
+        bounds: tuple[Scene, Trajectory] | None,
+        origin_s: float,
+        known: dict[Any, Occurrences],
+    ) -> None:
         self.scene = scene
+        self.known = known
         self.origin_s = origin_s
         self.harmony = Harmony.read(scene.harmony)
         self.readings = Readings(scene, trajectory)
@@ -234,9 +250,12 @@ class _Builder:
         return sorted({body for rule in group for body in self.evaluator.bodies(rule)})
 
     def _occurrences(self, group: Sequence[Rule]) -> Occurrences:
-        rule = group[0]
-        with self.evaluator.naming(rule):
-            found = occurrences(rule.trigger, rule.filter, self._bodies(group), self.readings)
+        rule, bodies = group[0], self._bodies(group)
+        name = rule.group[1], tuple(bodies)
+        if name not in self.known:
+            with self.evaluator.naming(rule):
+                self.known[name] = occurrences(rule.trigger, rule.filter, bodies, self.readings)
+        found = self.known[name]
         if not len(found):
             self.counts.warnings.append(f"Voice {rule.voice_id} has no {rule.trigger} notes: no such event befalls its bodies.")
         return found
