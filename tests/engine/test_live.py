@@ -94,6 +94,18 @@ def test_a_run_from_the_beginning_is_the_simulation_and_its_score(snapshot: dict
     assert sorted(base.tracks) == [index for index, note in enumerate(score.notes) if note.track is not None]
 
 
+def test_a_stream_swings_as_its_scene_before_and_after_an_edit() -> None:
+    """Eighths at 120 lie 0.25 s apart; a swing of 2/3 puts every second one a third of a step late, counted from the scene's start."""
+    swung = {**copy.deepcopy(BALLS), "harmony": {"quantize_time": "1/8", "tempo_bpm": 120.0, "swing": 2 / 3, "max_notes_per_second": 200.0}}
+    base, _ = live.perform(swung, None, None, LIMIT)
+    _, run = live.perform(changed(swung, restitution=0.7), live.carried(base, swung, changed(swung, restitution=0.7), 1.1), swung, LIMIT)
+    assert run is not None
+    for one, start in ((base, 0.0), (run, 1.1)):
+        onsets = np.array([orjson.loads(note)["t_s"] for note in one.notes])
+        assert len(onsets) > 5 and onsets.min() >= start
+        assert set(np.round(onsets % 0.5, 9)) == {0.0, round(1 / 3, 9)}
+
+
 def test_an_edit_of_what_rings_is_heard_from_the_next_strike_on() -> None:
     after = copy.deepcopy(RINGING)
     after["bodies"][0]["resonator"]["length"] = 0.1
