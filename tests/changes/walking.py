@@ -141,6 +141,16 @@ class Walk:
         scene = self.some("scenes")
         return scene and self.made("scenes", self.who.post(f"/scenes/{scene}/duplicate", json={}))
 
+    def do_apply_style(self) -> Any:
+        scene, person = self.some("scenes"), self.who
+        if scene is None:
+            return None
+        answer = person.post(f"/scenes/{scene}/apply-style", json={"style": self.random.choice(("marimba", "harp", "spheres"))})
+        if answer.status_code == 200:
+            for collection in ("voices", "mappings"):
+                self.known[collection] += [one["id"] for one in person.get(f"/scenes/{scene}/{collection}").json["items"]]
+        return answer
+
     def do_apply_set(self) -> Any:
         found = self.some("physics-parameters")
         return found and self.who.post(f"/physics-parameters/{found}/apply")
