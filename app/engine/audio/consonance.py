@@ -217,12 +217,15 @@ def _part(voice: Any, place: int) -> Part | None:
         return None
 
 
-def _spectrum(tone: Callable[[int], Partials], length_s: float) -> _Spectrum:
+def _spectrum(tone: Callable[[int], Partials], length_s: float) -> _Spectrum | None:
+    """The spectrum of a tone, given by its seed; None of one without energy, as of a body struck where none of its modes moves."""
     first, second = tone(0), tone(1)
     tones = [first] if np.array_equal(first.amplitude, second.amplitude) else [first, second, *(tone(seed) for seed in range(2, _PLUCKS))]
     energy: Floats = np.stack([_energy(one, length_s) for one in tones]).mean(axis=0)
     strongest = np.argsort(-energy, kind="stable")[:_PARTIALS]
     strongest = strongest[energy[strongest] > 0.0]
+    if not len(strongest):
+        return None
     amplitude: Floats = np.sqrt(energy[strongest] / energy[strongest].sum())
     return _Spectrum(first.ratio[strongest], amplitude, float(_SIXTY_DB / first.t60[strongest[0]]), ring_s(first))
 

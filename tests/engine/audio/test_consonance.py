@@ -157,6 +157,14 @@ def test_voices_count_by_their_gain_and_not_at_all_where_they_cannot_play():
     assert (found["pairs"], found["left_out"]) == (0, 1)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
+def test_a_body_that_is_struck_where_none_of_its_modes_moves_is_left_out():
+    own = {"id": "v", "instrument": "modal", "parameters": {"resonator": "own"}}
+    still = {"body": {"ratio": [1.0, 2.7], "amplitude": [0.0, 0.0], "decay": [1.0, 2.0]}}
+    found = dissonance(replace(score(note(440.0), note(470.0), voices=[own]), modes=still))
+    assert (found["value"], found["left_out"]) == (None, 2)
+
+
 def test_a_note_that_moves_is_heard_where_it_is():
     """A sine gliding from a unison through the roughest distance to a fifth, beside one that stays."""
     rising = (440.0 + np.linspace(0.0, 220.0, 1601)).tolist()
