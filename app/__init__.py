@@ -144,6 +144,7 @@ def _open_rooms(app: Flask) -> None:
     from app.changes.routes import bp as history  # noqa: PLC0415
     from app.collaboration.routes import bp as chat  # noqa: PLC0415
     from app.jobs.routes import bp as jobs  # noqa: PLC0415
+    from app.materials.routes import bp as materials  # noqa: PLC0415
     from app.physics_parameters.routes import bp as physics  # noqa: PLC0415
     from app.reference.routes import ROOMS as reference  # noqa: PLC0415
     from app.scenes.routes import ROOMS as scenes  # noqa: PLC0415
@@ -153,7 +154,7 @@ def _open_rooms(app: Flask) -> None:
     from app.users.routes import bp as users  # noqa: PLC0415
 
     api = describe(app)
-    for room in (auth, users, *universes, history, chat, *scenes, physics, *reference, system, jobs, *audio, tunings):
+    for room in (auth, users, *universes, history, chat, *scenes, physics, *reference, system, jobs, *audio, tunings, materials):
         mount(app, api, room)
     app.register_blueprint(system, name="root-system")
 

@@ -8,6 +8,7 @@ from app.auth.models import LoginSession
 from app.changes.models import Change, IdempotencyKey, Snapshot, Tombstone, Version
 from app.collaboration.models import ChatMessage, LiveStream, RoomState
 from app.jobs.models import Job
+from app.materials.models import AudioMaterial
 from app.physics_parameters.models import PhysicsParameters
 from app.scenes.models import Body, Constraint, Mapping, Scene, Voice
 from app.tunings.models import StoredTuning
@@ -15,6 +16,7 @@ from app.universes.models import Membership, ShareLink, Universe
 from app.users.models import User
 
 __all__ = [
+    "AudioMaterial",
     "AudioRender",
     "AuditEvent",
     "Body",

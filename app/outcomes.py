@@ -12,7 +12,7 @@ from apispec import APISpec, BasePlugin
 
 from app.schemas import ErrorSchema
 
-_PERSONAL = ("/api/auth/", "/api/users", "/api/jobs")
+_PERSONAL = ("/api/auth/", "/api/users", "/api/jobs", "/api/audio/materials")
 """What belongs to one person: the others do not even see it, so nobody is forbidden it."""
 
 _MAKING = ("/api/universes", "/api/universes/from-reference", "/api/universes/from-template")

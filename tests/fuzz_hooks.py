@@ -95,6 +95,7 @@ EXCEPTIONS = (
         "/constraints",
         "^(A \\w+ (has none|needs)|Needs another body, or an anchor|Must be another body)",
     ),
+    Rule("bytes that are a sound", "POST .*/materials", "^Must be a WAV \\(RIFF\\) or FLAC file|^The file ends after"),
     Rule("what a format of sound files holds", "POST .*/generate", "^(WAV|FLAC|MP3) holds "),
     Rule("how the parts of a mapping fit together", "/mappings", _FITTING),
 )

@@ -25,6 +25,7 @@ from app.extensions import db
 from app.models import Universe, User
 from tests.conftest import QUICK_PASSWORDS, Person
 from tests.databases import fresh_postgresql
+from tests.uploads import sound
 
 PASSWORD = "correct horse battery"
 ANYBODY, SOMEBODY, NOBODY = "anybody", "somebody", "nobody"
@@ -198,6 +199,12 @@ ENTRIES: dict[str, Entry] = {
     "simulations.get_midi_report": Entry(Action.READ, done=NOT_FINISHED),
     "simulations.draw_score": Entry(Action.READ, done=NOT_FINISHED),
     "simulations.get_table": Entry(Action.READ, done=NOT_FINISHED),
+    # uploaded sounds; a body that is no sound is refused to whoever may send one
+    "materials.upload": Entry(SOMEBODY, body(), query=lambda world: "name=none&license=CC0-1.0", done=(422,)),
+    "materials.list_materials": Entry(SOMEBODY),
+    "materials.get_material": Entry(OWN),
+    "materials.get_file": Entry(OWN),
+    "materials.delete_material": Entry(OWN, spends="world"),
     # audio; a render is its maker's and the universe's owner's, here one person
     "audio.generate": Entry(Action.PERFORM, lambda world: {"scene_id": world.ids["scene_id"], "duration_s": 0.5}),
     "audio.list_audio": Entry(ANYBODY, query=of_universe),
@@ -321,7 +328,9 @@ class World:
         simulation = owner.post(f"/scenes/{self.scene}/simulate", json={}, headers=prefer).json
         score = owner.post(f"/scenes/{self.scene}/score", json={}, headers=prefer).json
         suggested = owner.post(f"/scenes/{self.scene}/suggest", json={}, headers=prefer).json
+        material = owner.request("POST", "/audio/materials?name=tone&license=CC0-1.0", data=sound()).json
         return {
+            "material_id": material["id"],
             "suggestions_id": suggested["suggestions"]["id"],
             "audio_id": render["audio"]["id"],
             "job_id": render["job"]["id"],

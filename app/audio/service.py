@@ -34,6 +34,7 @@ from app.errors import Conflict, Forbidden, Gone, NotFound, RateLimited, Storage
 from app.extensions import db
 from app.jobs import service as jobs
 from app.jobs.models import Job
+from app.materials.models import AudioMaterial
 from app.pages import Listing
 from app.scenes import service as scenes
 from app.scenes.models import Scene
@@ -299,7 +300,9 @@ def _stored_by(user_id: UUID) -> ColumnElement[int]:
         counted = artefacts.status_of(kind).not_in(("failed", "cancelled"))
         query = select(func.coalesce(func.sum(kind.stored_bytes), 0)).outerjoin(Job, Job.id == kind.job_id)
         sums.append(query.where(kind.user_id == user_id, counted).scalar_subquery())
-    return sums[0] + sums[1] + sums[2]
+    uploaded = select(func.coalesce(func.sum(AudioMaterial.file_bytes), 0))
+    sums.append(uploaded.where(AudioMaterial.user_id == user_id, AudioMaterial.deleted_at.is_(None)).scalar_subquery())
+    return sums[0] + sums[1] + sums[2] + sums[3]
 
 
 def _rendered_by(user_id: UUID, moment: datetime) -> ScalarSelect[float]:
@@ -367,6 +370,12 @@ def _estimate(settings: mix.Settings, duration_s: float, stems: int) -> int:
     """About how large the file and so many stems will be, in bytes; a compressed one takes no more."""
     a_sample = _BYTES_PER_SAMPLE[settings.bit_depth] + stems * _BYTES_PER_SAMPLE["32f"]
     return round(duration_s * settings.sample_rate) * settings.channels * a_sample
+
+
+def make_room(session: Session, actor: Actor, size: int) -> None:
+    """Hold the actor's quota while a file of so many bytes is added. Raises StorageFull."""
+    _lock_user(session, actor)
+    _check_storage(session, actor, size)
 
 
 def _lock_user(session: Session, actor: Actor) -> None:

@@ -167,6 +167,12 @@ RENDER = _by_name(
     Quantity("reverb.rt60_s", "T_60", "s", 0.1, 10, None, "Reverberation time at 500 Hz and 1 kHz; null takes the room's.", "ISO 3382-1"),
 )
 
+MATERIAL_FILE = _by_name(
+    Quantity("channels", "C", "1", 1, 2, None, "Channels of an uploaded sound.", _OURS, integer=True),
+    Quantity("sample_rate", "f_s", "Hz", 8000, 192000, None, "Sample rate of an uploaded sound.", _OURS, integer=True),
+    Quantity("duration_s", "T", "s", 0, 600, None, "Length of an uploaded sound.", _OURS, above=True),
+)
+
 CATALOGUE: dict[str, dict[str, Quantity]] = {
     "physics": PHYSICS,
     "body": BODY,

@@ -13,6 +13,7 @@ from app.auth import service as auth
 from app.auth.tokens import current_actor, guard
 from app.errors import Invalid
 from app.extensions import db
+from app.materials.service import discard_all
 from app.pages import page_schema, query_of
 from app.schemas import Blueprint, Text, uuid_or_none
 from app.universes import listing, reading
@@ -67,6 +68,7 @@ def delete_me(fields: dict[str, str]) -> None:
     actor = current_actor()
     with refusals("users.delete", f"users/{actor.id}", actor.id):
         me = auth.check_password(actor.id, fields["password"])
+    discard_all(me.id)
     hand_over_or_delete(me.id)
     while not service.remove(me.id, auth.registration_owner(me.email)):
         hand_over_or_delete(me.id)  # somebody has just made them a member of something
