@@ -203,7 +203,7 @@ def _long_division(data: bytes) -> int:
 
 
 @LOSSY
-@pytest.mark.parametrize("quality", [0.3, 1.0])
+@pytest.mark.parametrize("quality", [0.3, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_what_an_encoder_makes_louder_is_turned_down(tmp_path: Path, format: str, codec: str, quality: float) -> None:
     """Noise and square waves up to the ceiling: their decoded peaks are the worst there are."""
     rng, place = np.random.default_rng(1), np.arange(48000) / 48000
