@@ -207,6 +207,7 @@ ENTRIES: dict[str, Entry] = {
     "materials.delete_material": Entry(OWN, spends="world"),
     # audio; a render is its maker's and the universe's owner's, here one person
     "audio.generate": Entry(Action.PERFORM, lambda world: {"scene_id": world.ids["scene_id"], "duration_s": 0.5}),
+    "simulations.render_universe": Entry(Action.PERFORM, body()),
     "audio.list_audio": Entry(ANYBODY, query=of_universe),
     "audio.list_tracks": Entry(ANYBODY, query=of_universe),
     "audio.get_audio": Entry(Action.READ),

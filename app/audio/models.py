@@ -14,7 +14,7 @@ from app.engine.catalogue import RENDER
 
 
 class Artefact(Keyed):
-    """Something made from a frozen snapshot of a scene.
+    """Something made from a frozen snapshot of a scene, or of all scenes of a universe.
 
     `inputs_hash` is that of everything the result depends on; `finished_at` is set with the result, in the transaction that ends
     the job. Its files are in the storage, under its kind and id; `stored_bytes` counts them (before: an estimate).
@@ -24,7 +24,6 @@ class Artefact(Keyed):
     engine_version: Mapped[str] = mapped_column(String(20))
     seed: Mapped[str] = mapped_column(String(20))
     snapshot: Mapped[dict[str, Any]]
-    scene_id: Mapped[UUID] = mapped_column(index=True)
     stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     created_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
@@ -54,6 +53,7 @@ class Simulation(Artefact, Base):
         Index("ix_simulations_inputs", "universe_id", "inputs_hash"),
     )
 
+    scene_id: Mapped[UUID] = mapped_column(index=True)
     solver: Mapped[str] = mapped_column(String(40))
     duration_s: Mapped[float]
     trajectory_hash: Mapped[str | None] = mapped_column(String(64))
@@ -76,6 +76,7 @@ class Score(Artefact, Base):
         Index("ix_scores_inputs", "universe_id", "inputs_hash"),
     )
 
+    scene_id: Mapped[UUID] = mapped_column(index=True)
     simulation_id: Mapped[UUID | None] = mapped_column(ForeignKey("simulations.id", ondelete="SET NULL"), index=True)
     duration_s: Mapped[float]
     score_hash: Mapped[str | None] = mapped_column(String(64))
@@ -93,6 +94,7 @@ class Suggestions(Artefact, Base):
         Index("ix_suggestions_inputs", "universe_id", "inputs_hash"),
     )
 
+    scene_id: Mapped[UUID] = mapped_column(index=True)
     target: Mapped[str] = mapped_column(String(20))
     most: Mapped[int]
     before: Mapped[float | None]
@@ -102,7 +104,10 @@ class Suggestions(Artefact, Base):
 
 
 class AudioRender(Artefact, Base):
-    """A score made audible: one sound file. Only its name may change; of a deleted one the row alone is left."""
+    """A score made audible: one sound file. Only its name may change; of a deleted one the row alone is left.
+
+    One of all scenes of a universe has no scene, and keeps its own score among its files.
+    """
 
     __tablename__ = "audio_renders"
     __table_args__ = (
@@ -113,6 +118,7 @@ class AudioRender(Artefact, Base):
         Index("ix_audio_renders_created_at", "created_at", "id"),
     )
 
+    scene_id: Mapped[UUID | None] = mapped_column(index=True)
     name: Mapped[str] = mapped_column(String(100))
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
     deleted_at: Mapped[datetime | None]

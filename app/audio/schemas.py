@@ -66,10 +66,10 @@ class ReverbSchema(BaseSchema):
     rt60_s = measure("render", "reverb.rt60_s")
 
 
-class RenderOrderSchema(RunOrderSchema):
-    """A scene to be rendered."""
+class PieceOrderSchema(BaseSchema):
+    """How something is to be rendered."""
 
-    scene_id = fields.UUID(required=True)
+    seed = Seed()
     name = Text(low=1, high=100)
     format = fields.String(load_default="wav", validate=validate.OneOf(FORMATS))
     sample_rate = measure("render", "sample_rate")
@@ -80,6 +80,13 @@ class RenderOrderSchema(RunOrderSchema):
     stems = Flag(load_default=False, metadata={"description": "Whether to write a file of each voice too."})
 
     ALIASES: ClassVar = {"title": "name"}
+
+
+class RenderOrderSchema(PieceOrderSchema):
+    """A scene to be rendered."""
+
+    scene_id = fields.UUID(required=True)
+    duration_s = measure("render", "duration_s")
 
 
 class NameSchema(BaseSchema):
@@ -235,6 +242,7 @@ class StartedSuggestionsSchema(ma.Schema):
 class RenderSchema(ArtefactSchema):
     """A render: one sound file."""
 
+    scene_id = fields.UUID(required=True, allow_none=True, metadata={"description": "Null of a render of all scenes."})
     name = fields.String(required=True)
     format = fields.String(required=True, validate=validate.OneOf(FORMATS))
     sample_rate = fields.Integer(required=True, metadata={"description": "Hz"})

@@ -30,6 +30,7 @@ from app.database import dump_json, now
 from app.engine import VERSION
 from app.engine.audio import mix
 from app.engine.audio.rooms import Reverb
+from app.engine.audio.sequence import passage_times
 from app.errors import Conflict, Forbidden, Gone, NotFound, RateLimited, StorageFull, TokenExpired, TokenInvalid
 from app.extensions import db
 from app.jobs import service as jobs
@@ -44,6 +45,7 @@ from app.users.models import User
 
 _DAY = timedelta(days=1)
 _LINK_SALT = "audio-file"
+_SETTINGS = ("sample_rate", "format", "bit_depth", "quality", "loudness_lufs")
 _BYTES_PER_SAMPLE = {16: 2, 24: 3, "32f": 4, None: 2}
 
 
@@ -79,33 +81,59 @@ def generate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) 
 
     def make(session: Session, render_id: UUID, universe_id: UUID) -> Started:
         snapshot = _snapshot(order)
-        asked = {
-            name: order[name] for name in ("sample_rate", "format", "bit_depth", "quality", "loudness_lufs") if order.get(name) is not None
-        }
-        settings = mix.Settings(**asked, seed=int(snapshot["seed"]), reverb=Reverb(**order["reverb"]) if order["reverb"] else None)
-        estimate = _estimate(settings, snapshot["duration_s"], len(snapshot["voices"]) or 1 if order["stems"] else 0)
-        _check_quotas(session, actor, snapshot["duration_s"], estimate)
-        job = jobs.create("render", render_id, user_id=actor.id, universe_id=universe_id, cost_s=snapshot["duration_s"])
-        session.add(
-            AudioRender(
-                **_made_from(snapshot, render_id, actor, universe_id, job),
-                inputs_hash=artefacts.render_hash(snapshot, settings),
-                name=order.get("name") or snapshot["name"],
-                format=settings.format,
-                sample_rate=settings.sample_rate,
-                bit_depth=str(settings.bit_depth or ""),
-                quality=settings.quality,
-                channels=settings.channels,
-                loudness_lufs=settings.loudness_lufs,
-                reverb=order["reverb"],
-                stems=order["stems"],
-                duration_s=snapshot["duration_s"],
-                stored_bytes=estimate,
-            )
-        )
-        return Started(render_id, job.id)
+        return _ask(session, actor, order, render_id, universe_id, snapshot, snapshot["duration_s"])
 
     return _once("generate", actor, order, op_id, make)
+
+
+def generate_piece(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) -> Started:
+    """Ask for all scenes of a universe to be rendered one after another to one audio file. Raises as `generate`."""
+
+    def make(session: Session, render_id: UUID, universe_id: UUID) -> Started:
+        snapshot = scenes.sequence(universe_id)
+        if order.get("seed") is not None:
+            given = [{**scene, "seed": order["seed"]} for scene in snapshot["scenes"]]
+            snapshot = {**snapshot, "seed": order["seed"], "scenes": given}
+        _, ends = passage_times(*([scene[key] for scene in snapshot["scenes"]] for key in ("duration_s", "transition")))
+        return _ask(session, actor, order, render_id, universe_id, snapshot, ends[-1])
+
+    return _once("generate_piece", actor, order, op_id, make)
+
+
+def _ask(
+    session: Session,
+    actor: Actor,
+    order: Mapping[str, Any],
+    render_id: UUID,
+    universe_id: UUID,
+    snapshot: dict[str, Any],
+    duration_s: float,
+) -> Started:
+    """Queue a render of a scene's or universe's snapshot."""
+    asked = {name: order[name] for name in _SETTINGS if order.get(name) is not None}
+    settings = mix.Settings(**asked, seed=int(snapshot["seed"]), reverb=Reverb(**order["reverb"]) if order["reverb"] else None)
+    voices = sum(len(scene["voices"]) or 1 for scene in snapshot.get("scenes", [snapshot]))
+    estimate = _estimate(settings, duration_s, voices if order["stems"] else 0)
+    _check_quotas(session, actor, duration_s, estimate)
+    job = jobs.create("render", render_id, user_id=actor.id, universe_id=universe_id, cost_s=duration_s)
+    session.add(
+        AudioRender(
+            **_made_from(snapshot, render_id, actor, universe_id, job),
+            inputs_hash=artefacts.render_hash(snapshot, settings),
+            name=order.get("name") or snapshot["name"],
+            format=settings.format,
+            sample_rate=settings.sample_rate,
+            bit_depth=str(settings.bit_depth or ""),
+            quality=settings.quality,
+            channels=settings.channels,
+            loudness_lufs=settings.loudness_lufs,
+            reverb=order["reverb"],
+            stems=order["stems"],
+            duration_s=duration_s,
+            stored_bytes=estimate,
+        )
+    )
+    return Started(render_id, job.id)
 
 
 def simulate(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = None) -> Started:
@@ -320,7 +348,7 @@ def _once(
     """Do what was asked in one transaction, or answer what a request with the same key was answered."""
     op_hash = hashlib.sha256(orjson.dumps(orjson.loads(dump_json(dict(order))), option=orjson.OPT_SORT_KEYS)).hexdigest()
     with unit_of_work() as session:
-        universe_id = _may_perform(session, actor, order["scene_id"])
+        universe_id = _may_perform(session, actor, order["scene_id"]) if "scene_id" in order else _may_play(session, actor, order)
         _lock_user(session, actor)
         if op_id and (known := recall(session, operation, str(actor.id), op_id, op_hash)):
             return Started(UUID(known["id"]), UUID(known["job_id"]) if known["job_id"] else None, replayed=True)
@@ -329,6 +357,17 @@ def _once(
             result = {"id": str(started.id), "job_id": str(started.job_id) if started.job_id else None}
             remember(session, operation, str(actor.id), op_id, op_hash, result)
     return started
+
+
+def _may_play(session: Session, actor: Actor, order: Mapping[str, Any]) -> UUID:
+    """The universe whose scenes the actor may perform. Raises NotFound, Forbidden, Gone."""
+    query = select(Universe.id, Universe.visibility, Universe.deleted_at, membership_of(actor).label("membership"))
+    found = session.execute(query.where(Universe.id == order["universe_id"])).one_or_none()
+    if found is None:
+        raise NotFound
+    require(actor, Action.PERFORM, visibility=found.visibility, membership=found.membership, deleted=found.deleted_at is not None)
+    universe_id: UUID = found.id
+    return universe_id
 
 
 def _may_perform(session: Session, actor: Actor, scene_id: UUID) -> UUID:
@@ -357,7 +396,7 @@ def _made_from(snapshot: Mapping[str, Any], artefact_id: UUID, actor: Actor, uni
     return {
         "id": artefact_id,
         "universe_id": universe_id,
-        "scene_id": UUID(str(snapshot["id"])),
+        "scene_id": UUID(str(snapshot["id"])) if "id" in snapshot else None,
         "user_id": actor.id,
         "job_id": job.id,
         "engine_version": VERSION,

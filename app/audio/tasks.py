@@ -106,17 +106,28 @@ def render(render_id: UUID, progress: Progress) -> Outcome:
         folder = draft / "render"
         folder.mkdir()
         sound = folder / sound_name(row.format)
-        found = engine.perform(row.snapshot, artefacts.settings_of(row), sound, progress, _tags(row), folder if row.stems else None)
-        if not found.report["ok"]:
-            raise NotTrue(errors={"report": list(found.report["reasons"])})
-        (folder / PEAKS).write_bytes(orjson.dumps(files.peaks(sound, PEAK_COUNT)))
-        if row.stems:
-            (folder / STEMS).write_bytes(orjson.dumps([_stem(stem) for stem in found.stems]))
+        settings, stems = artefacts.settings_of(row), folder if row.stems else None
+        if row.scene_id is None:
+            piece = engine.perform_sequence(row.snapshot, settings, sound, progress, _tags(row), stems)
+            _keep_measured(row, folder, sound, piece)
+            _write_notes(folder, piece.score, piece.midi)
+            return _outcome([_keep_render(folder, render_id, sound, piece)])
+        found = engine.perform(row.snapshot, settings, sound, progress, _tags(row), stems)
+        _keep_measured(row, folder, sound, found)
         simulation = _simulation_for(row, found, draft)
         score = _score_for(row, found, draft, simulation.id)
         made = _keep_render(folder, render_id, sound, found)
         made.values.update(simulation_id=simulation.id, score_id=score.id)
         return _outcome([simulation, score, made])
+
+
+def _keep_measured(row: Row[Any], folder: Path, sound: Path, found: engine.Rendered) -> None:
+    """What is kept beside a sound file. Raises NotTrue for one that does not sound as its score says."""
+    if not found.report["ok"]:
+        raise NotTrue(errors={"report": list(found.report["reasons"])})
+    (folder / PEAKS).write_bytes(orjson.dumps(files.peaks(sound, PEAK_COUNT)))
+    if row.stems:
+        (folder / STEMS).write_bytes(orjson.dumps([_stem(stem) for stem in found.stems]))
 
 
 RENDER = JobType("/audio/{}", render)
@@ -137,7 +148,8 @@ def _tags(row: Row[Any]) -> Tags:
     """What a file says of itself. It names the scene and not the render: equal renders are equal to the byte."""
     with db.engine.connect() as connection:
         maker = connection.execute(select(User.display_name, User.username).where(User.id == row.user_id)).one_or_none()
-    place = f"{current_app.config['SETTINGS'].public_url.rstrip('/')}/api/scenes/{row.scene_id}"
+    source = f"scenes/{row.scene_id}" if row.scene_id else f"universes/{row.universe_id}"
+    place = f"{current_app.config['SETTINGS'].public_url.rstrip('/')}/api/{source}"
     artist = (maker.display_name or maker.username) if maker else ""
     return Tags(title=row.name, artist=artist, comment=f"{place} seed {row.seed} inputs {row.inputs_hash}")
 
@@ -199,10 +211,7 @@ def _keep_simulation(folder: Path, simulation_id: UUID, found: engine.Simulation
 
 def _keep_score(folder: Path, score_id: UUID, score: Any, midi: bytes, midi_report: Any) -> Made:
     folder.mkdir()
-    document = score.document()
-    (folder / NOTES).write_bytes(orjson.dumps(document))
-    (folder / MIDI).write_bytes(midi)
-    (folder / TABLE).write_text(tables.notes(document["notes"]), newline="")
+    document = _write_notes(folder, score, midi)
     values = {
         "score_hash": score.hash(),
         "note_count": len(score.notes),
@@ -210,6 +219,15 @@ def _keep_score(folder: Path, score_id: UUID, score: Any, midi: bytes, midi_repo
         "midi_report": dict(midi_report),
     }
     return _publish(Score, score_id, folder, values)
+
+
+def _write_notes(folder: Path, score: Any, midi: bytes) -> dict[str, Any]:
+    """Write notes, MIDI file and table into a folder; the document of the score."""
+    document: dict[str, Any] = score.document()
+    (folder / NOTES).write_bytes(orjson.dumps(document))
+    (folder / MIDI).write_bytes(midi)
+    (folder / TABLE).write_text(tables.notes(document["notes"]), newline="")
+    return document
 
 
 def _stem(stem: engine.Stem) -> dict[str, Any]:
@@ -223,7 +241,7 @@ def _stem(stem: engine.Stem) -> dict[str, Any]:
     }
 
 
-def _keep_render(folder: Path, render_id: UUID, sound: Path, found: engine.Performance) -> Made:
+def _keep_render(folder: Path, render_id: UUID, sound: Path, found: engine.Performance | engine.SequencePerformance) -> Made:
     values = {
         "sha256": sha256(sound),
         "file_bytes": sound.stat().st_size,

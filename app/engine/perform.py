@@ -1,7 +1,8 @@
-"""A scene performed: scene, trajectory, score, samples, file and report, in one call."""
+"""A scene performed, or all of a universe: scene, trajectory, score, samples, file and report, in one call."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 from app.engine.audio import files, mix
 from app.engine.audio.consonance import dissonance
 from app.engine.audio.mix import Settings
+from app.engine.audio.sequence import apart, joined, lay_out_sequence
 from app.engine.audio.tags import Tags
-from app.engine.audio.verify import verify
+from app.engine.audio.verify import verify_mix
+from app.engine.errors import EngineError
 from app.engine.music.mapping import build_score
 from app.engine.music.midi import write_midi
 from app.engine.music.score import Score
@@ -61,8 +64,8 @@ class Stem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Performance(Simulation):
-    """A scene that was run, scored, rendered to a file and measured there.
+class Rendered:
+    """A score rendered to a file and measured there.
 
     Attributes
     ----------
@@ -87,6 +90,21 @@ class Performance(Simulation):
     midi: bytes
     midi_report: Mapping[str, Any]
     stems: tuple[Stem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance(Rendered, Simulation):
+    """A scene that was run, scored, rendered to a file and measured there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequencePerformance(Rendered):
+    """Scenes that were run, scored, rendered to one file and measured there.
+
+    `trajectory_hash` is the SHA-256, in hex, of those of the scenes. The report has `scenes`, [{"scene_id", "name", "starts_s", "ends_s"}].
+    """
+
+    trajectory_hash: str
 
 
 def simulate(snapshot: Mapping[str, Any], progress: Progress | None = None) -> Simulation:
@@ -146,7 +164,54 @@ def perform(
     simulation = simulate(snapshot, _share(report, 0.0, _SIMULATED))
     score = score_of(simulation)
     report(_SCORED)
-    laid_out, levelling = mix.lay_out(score, settings), mix.Levelling(path.parent)
+    rendered = _render(mix.lay_out(score, settings), score, path, report, tags or Tags(title=simulation.scene.name), stems)
+    return Performance(**_fields(simulation), **_fields(rendered))
+
+
+def perform_sequence(
+    universe: Mapping[str, Any],
+    settings: Settings,
+    path: Path,
+    progress: Progress | None = None,
+    tags: Tags | None = None,
+    stems: Path | None = None,
+) -> SequencePerformance:
+    """Perform the scenes of a universe one after another into an audio file at `path`.
+
+    Parameters
+    ----------
+    universe : {"name", "scenes"}, each scene as `Scene.from_snapshot` reads it, with its `transition`
+    others, and what is raised : as of `perform`; fields begin with `scenes` and the scene's place
+    """
+    report, scenes = progress or _ignore, universe["scenes"]
+    scores, digest = [], hashlib.sha256()
+    for place, scene in enumerate(scenes):
+        share = _share(report, _SCORED * place / len(scenes), _SCORED * (place + 1) / len(scenes))
+        try:
+            simulation = simulate(scene, share)
+            scores.append(score_of(simulation))
+        except EngineError as error:
+            raise type(error)(error.message, f"scenes.{place}.{error.field}".rstrip(".")) from None
+        digest.update(simulation.trajectory_hash.encode())
+    scores = apart(scores)
+    laid_out = lay_out_sequence(scores, [scene["transition"] for scene in scenes], settings)
+    starts = [passage.start_s for passage in laid_out.passages]
+    score = joined(scores, starts, laid_out.duration_s, universe["name"])
+    rendered = _render(laid_out, score, path, report, tags or Tags(title=universe["name"]), stems)
+    told = [
+        {"scene_id": scene["id"], "name": scene["name"], "starts_s": start, "ends_s": start + part.duration_s}
+        for scene, start, part in zip(scenes, starts, scores, strict=True)
+    ]
+    found = {**_fields(rendered), "report": {**rendered.report, "scenes": told}}
+    return SequencePerformance(**found, trajectory_hash=digest.hexdigest())
+
+
+def _fields(found: Simulation | Rendered) -> dict[str, Any]:
+    return {field.name: getattr(found, field.name) for field in fields(found)}
+
+
+def _render(laid_out: mix.Mix, score: Score, path: Path, report: Progress, tags: Tags, stems: Path | None) -> Rendered:
+    settings, levelling = laid_out.settings, mix.Levelling(path.parent)
     written = files.write(
         path,
         laid_out.samples(_share(report, _SCORED, _RENDERED), levelling=levelling),
@@ -154,13 +219,11 @@ def perform(
         bit_depth=settings.bit_depth,
         sample_rate=settings.sample_rate,
         quality=settings.quality,
-        tags=tags or Tags(title=simulation.scene.name),
+        tags=tags,
     )
-    found = verify(path, score, settings, _share(report, _RENDERED, _VERIFIED if stems else 1.0), gain=levelling.gain)
-    parts = _write_stems(laid_out, score, stems, _share(report, _VERIFIED, 1.0)) if stems else ()
+    found = verify_mix(path, laid_out, _share(report, _RENDERED, _VERIFIED if stems else 1.0), gain=levelling.gain)
     midi, midi_report = write_midi(score)
-    return Performance(
-        **{field.name: getattr(simulation, field.name) for field in fields(simulation)},
+    return Rendered(
         score=score,
         score_hash=score.hash(),
         samples_hash=written.samples_hash,
@@ -173,7 +236,7 @@ def perform(
         report=found,
         midi=midi,
         midi_report=midi_report,
-        stems=parts,
+        stems=_write_stems(laid_out, score, stems, _share(report, _VERIFIED, 1.0)) if stems else (),
     )
 
 

@@ -36,6 +36,11 @@ def snapshot(scene_id: UUID) -> Document:
     return snapshots.snapshot(db.session(), scene_id)
 
 
+def sequence(universe_id: UUID) -> Document:
+    """Name and seed of a universe, and the snapshots of all its scenes in order, each with its `transition`. Raises NotFound."""
+    return snapshots.sequence(db.session(), universe_id)
+
+
 def effective(scene_id: UUID) -> Document:
     """Every value in force in a scene and where it comes from. Raises NotFound."""
     return snapshots.effective(db.session(), scene_id)

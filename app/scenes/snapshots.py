@@ -52,6 +52,16 @@ def snapshot(session: Session, scene_id: UUID) -> Document:
     }
 
 
+def sequence(session: Session, universe_id: UUID) -> Document:
+    """Name and seed of a universe, and the snapshots of all its scenes in order, each with its `transition`. Raises NotFound."""
+    universe = session.execute(select(_UNIVERSES.c.name, _UNIVERSES.c.seed).where(_UNIVERSES.c.id == universe_id)).one_or_none()
+    if universe is None:
+        raise NotFound
+    query = select(_SCENES.c.id, _SCENES.c.transition).where(_SCENES.c.universe_id == universe_id).order_by(_SCENES.c.order_key)
+    held = [{**snapshot(session, row.id), "transition": row.transition} for row in session.execute(query).all()]
+    return {"name": universe.name, "seed": universe.seed, "scenes": held}
+
+
 def effective(session: Session, scene_id: UUID) -> Document:
     """Every value in force in a scene and where it comes from. Raises NotFound when there is no such scene."""
     scene, universe = _scene(session, scene_id)

@@ -441,3 +441,52 @@ def test_what_a_job_says_of_its_inputs_is_what_they_hash_to(ada: Studio, app: Fl
     with app.app_context():
         snapshot = scenes.snapshot(ada.scene_id)
         assert audio["inputs_hash"] == artefacts.render_hash(snapshot, Settings(seed=7))
+
+
+def test_all_scenes_of_a_universe_become_one_piece(ada: Studio) -> None:
+    make_scene(ada.owner, ada.universe_id, balls=1, name="Second", transition={"type": "crossfade", "seconds": 0.5})
+    answer = ada.owner.post(
+        f"/universes/{ada.universe_id}/render", json={"loudness_lufs": -20, "stems": True}, headers={"Prefer": "wait=30"}
+    )
+    assert answer.status_code == 201, answer.text
+    audio = answer.json["audio"]
+    assert audio["status"] == "succeeded", answer.text
+    path = f"/audio/{audio['id']}"
+    assert answer.headers["Location"] == f"/api{path}"
+    assert (audio["scene_id"], audio["score_id"], audio["simulation_id"], audio["name"]) == (None, None, None, "Test")
+    assert audio["duration_s"] == 2.0 + 2.0 - 0.5
+    assert audio["lufs"] == pytest.approx(-20.0, abs=0.2)
+    report = ada.owner.get(f"{path}/report").json
+    assert [(scene["starts_s"], scene["ends_s"]) for scene in report["scenes"]] == [(0.0, 2.0), (1.5, 3.5)]
+    notes = ada.owner.get(f"{path}/score").json["notes"]
+    table = list(csv.DictReader(io.StringIO(ada.owner.get(f"{path}/events.csv").text)))
+    midi = mido.MidiFile(file=io.BytesIO(ada.owner.get(f"{path}/midi").data))
+    strokes = [message for track in midi.tracks for message in track if message.type == "note_on" and message.velocity > 0]
+    assert len(notes) == len(table) == len(strokes) == 8
+    alone = ada.render()
+    first = ada.owner.get(f"/audio/{alone['id']}/score").json["notes"]
+    fall = (2 * 1.0 / 9.80665) ** 0.5
+    assert notes[0]["t_s"] == first[0]["t_s"]
+    assert min(note["t_s"] for note in notes if note["t_s"] > 1.5 + fall - 1e-9) == pytest.approx(1.5 + fall, abs=1e-4)
+    assert len(ada.owner.get(f"{path}/stems").json["items"]) == 2
+    for view in ("score.svg", "waveform.png", "midi?microtones=mts"):
+        assert ada.owner.get(f"{path}/{view}").status_code == 200, view
+    listed = ada.owner.get(f"/audio?universe_id={ada.universe_id}").json["items"]
+    assert {item["scene_id"] for item in listed} == {None, str(ada.scene_id)}
+    again = ada.owner.post(f"/universes/{ada.universe_id}/render", json={"loudness_lufs": -20}, headers={"Prefer": "wait=30"}).json["audio"]
+    for name in ("samples_hash", "score_hash", "trajectory_hash", "inputs_hash"):
+        assert again[name] == audio[name], name
+
+
+def test_a_piece_that_cannot_be_is_refused_and_strangers_see_nothing(ada: Studio, person: Callable[[str], Any]) -> None:
+    def ask(by: Any = ada.owner, universe_id: Any = ada.universe_id, **order: Any) -> Any:
+        return by.post(f"/universes/{universe_id}/render", json=order)
+
+    make_scene(ada.owner, ada.universe_id, balls=1, transition={"type": "crossfade", "seconds": 3})
+    refused = ask()
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["scenes.1.transition.seconds"])
+    assert ask(duration_s=3).status_code == 422
+    empty = ada.owner.post("/universes", json={"name": "Empty"}).json["id"]
+    assert ask(universe_id=empty).status_code == 422
+    assert ask(person("grace")).status_code == ask(universe_id=uuid4()).status_code == 404
+    assert ada.owner.get("/audio").json["items"] == []

@@ -49,7 +49,7 @@ def when_started(started: Started, name: str, shown: Callable[[], dict[str, Any]
     ended = state in FINAL
     response = jsonify({name: shown(), "job": _job(started.job_id)})
     response.status_code = 201 if ended else 202
-    response.headers["Location"] = place if ended else url_for(_beside("jobs.get_job"), job_id=started.job_id)
+    response.headers["Location"] = place if ended else url_for(beside("jobs.get_job"), job_id=started.job_id)
     if preferred is not None:
         response.headers["Preference-Applied"] = f"wait={preferred:.0f}"
     if started.replayed:
@@ -114,6 +114,6 @@ def _job(job_id: UUID | None) -> dict[str, Any] | None:
         return None  # a repeated request whose job's record has been purged
 
 
-def _beside(endpoint: str) -> str:
+def beside(endpoint: str) -> str:
     """An endpoint under the prefix that the caller used."""
     return ("v1-" if (request.blueprint or "").startswith("v1-") else "") + endpoint

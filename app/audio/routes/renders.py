@@ -14,7 +14,7 @@ from marshmallow import fields, validate
 from app.audio import artefacts, service, tasks
 from app.audio.models import AudioRender, Score
 from app.audio.routes.answers import STARTING, file_name, made, send, start, when_started
-from app.audio.routes.scores import midi_file, midi_report, score_picture
+from app.audio.routes.scores import Kept, midi_file, midi_report, score_picture
 from app.audio.schemas import (
     FileQuerySchema,
     LinkSchema,
@@ -172,7 +172,7 @@ def get_score(audio_id: UUID) -> Response:
 def get_midi(query: dict[str, str], audio_id: UUID) -> Response:
     """The score as a MIDI file; `microtones` says how it keeps them."""
     row = _finished(audio_id)
-    return midi_file(row.score_id, row.score_hash, row.name, query["microtones"])
+    return midi_file(_kept(row), row.score_hash, row.name, query["microtones"])
 
 
 @bp.get("/<uuid:audio_id>/midi/report")
@@ -183,7 +183,7 @@ def get_midi(query: dict[str, str], audio_id: UUID) -> Response:
 @bp.alt_response(409, response="CONFLICT")
 def get_midi_report(query: dict[str, str], audio_id: UUID) -> dict[str, Any]:
     """What the MIDI file keeps, and note by note what it cannot keep."""
-    return midi_report(_finished(audio_id).score_id, query["microtones"])
+    return midi_report(_kept(_finished(audio_id)), query["microtones"])
 
 
 @bp.get("/<uuid:audio_id>/events.csv")
@@ -305,7 +305,7 @@ def draw_spectrogram(query: dict[str, Any], audio_id: UUID) -> Response:
 def draw_score(audio_id: UUID) -> Response:
     """The score as a picture: a piano roll with every note at its exact pitch."""
     row = _finished(audio_id)
-    return score_picture(row.score_id, row.score_hash, row.name)
+    return score_picture(_kept(row), row.score_hash, row.name)
 
 
 def _drawn(row: Any, draw: Callable[[], bytes], what: str, how: tuple[Any, ...]) -> Response:
@@ -340,7 +340,12 @@ def _of_score(audio_id: UUID, name: str, kind: str, extension: str) -> Response:
 
 def _score_file(audio_id: UUID, name: str) -> tuple[Any, Any]:
     row = _finished(audio_id)
-    return service.path_of(Score, row.score_id, name), row
+    return service.path_of(*_kept(row), name), row
+
+
+def _kept(row: Any) -> Kept:
+    """Where the score of a render is: a piece of all scenes keeps its own."""
+    return (AudioRender, row.id) if row.scene_id is None else (Score, row.score_id)
 
 
 def _finished(audio_id: UUID) -> Any:

@@ -10,17 +10,19 @@ import orjson
 from flask import Response, jsonify, request, url_for
 
 from app.audio import service, tables, tasks
-from app.audio.models import Score, Simulation, Suggestions
-from app.audio.routes.answers import STARTING, file_name, send, start, when_started
+from app.audio.models import AudioRender, Score, Simulation, Suggestions
+from app.audio.routes.answers import STARTING, beside, file_name, send, start, when_started
 from app.audio.routes.scores import midi_file, midi_report, score_picture
 from app.audio.schemas import (
     ConservationSchema,
     MidiQuerySchema,
     MidiReportSchema,
+    PieceOrderSchema,
     RowsSchema,
     RunOrderSchema,
     ScoreSchema,
     SimulationSchema,
+    StartedRenderSchema,
     StartedScoreSchema,
     StartedSimulationSchema,
     StartedSuggestionsSchema,
@@ -88,6 +90,20 @@ def suggest(order: dict[str, Any], scene_id: UUID) -> Response:
 def get_suggestions(suggestions_id: UUID) -> Response:
     """What would make a scene more consonant, the best first."""
     return jsonify(service.read(Suggestions, current_actor(), suggestions_id))
+
+
+@bp.post("/universes/<uuid:universe_id>/render")
+@bp.doc(operationId="renderUniverse", parameters=STARTING)
+@guard()
+@bp.arguments(PieceOrderSchema)
+@bp.response(201, StartedRenderSchema, description="The work has ended; `status` says how.")
+@bp.alt_response(202, schema=StartedRenderSchema, success=True, description="The work goes on; Location is its job.")
+@bp.alt_response(410, response="GONE")
+def render_universe(order: dict[str, Any], universe_id: UUID) -> Response:
+    """Render all scenes in order to one sound file, each beginning as its `transition` says."""
+    started = start(service.generate_piece, {**order, "universe_id": universe_id})
+    place = url_for(beside("audio.get_audio"), audio_id=started.id)
+    return when_started(started, "audio", lambda: service.read(AudioRender, current_actor(), started.id), place)
 
 
 @bp.get("/simulations/<uuid:simulation_id>")
@@ -179,7 +195,7 @@ def get_notes(score_id: UUID) -> Response:
 def get_midi(query: dict[str, str], score_id: UUID) -> Response:
     """A score as a MIDI file; `microtones` says how it keeps them."""
     row = _finished(score_id)
-    return midi_file(score_id, row.score_hash, "score", query["microtones"])
+    return midi_file((Score, score_id), row.score_hash, "score", query["microtones"])
 
 
 @bp.get("/scores/<uuid:score_id>/midi/report")
@@ -191,7 +207,7 @@ def get_midi(query: dict[str, str], score_id: UUID) -> Response:
 def get_midi_report(query: dict[str, str], score_id: UUID) -> dict[str, Any]:
     """What the MIDI file of a score keeps, and note by note what it cannot keep."""
     _finished(score_id)
-    return midi_report(score_id, query["microtones"])
+    return midi_report((Score, score_id), query["microtones"])
 
 
 @bp.get("/scores/<uuid:score_id>/score.svg")
@@ -202,7 +218,7 @@ def get_midi_report(query: dict[str, str], score_id: UUID) -> dict[str, Any]:
 @bp.alt_response(304, success=True)
 def draw_score(score_id: UUID) -> Response:
     """A score as a picture: a piano roll with every note at its exact pitch."""
-    return score_picture(score_id, _finished(score_id).score_hash, "score")
+    return score_picture((Score, score_id), _finished(score_id).score_hash, "score")
 
 
 @bp.get("/scores/<uuid:score_id>/events.csv")

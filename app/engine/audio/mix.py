@@ -126,6 +126,11 @@ class Mix:
         voices = dict.fromkeys(sound.note.voice_id for sound in sorted(self.sounds, key=lambda sound: sound.part.field))
         return {voice: replace(self, sounds=tuple(sound for sound in self.sounds if sound.note.voice_id == voice)) for voice in voices}
 
+    def placed(self) -> Iterator[tuple[Sound, float, bool]]:
+        """Every sound with the time in s that its scene begins, and whether it can be listened to."""
+        for sound in self.sounds:
+            yield sound, 0.0, True
+
     def unmastered(self, progress: Progress | None = None, chunk: int | None = None) -> Iterator[Samples]:
         """Planar float chunks (2, n) after room and DC blocker, `frames` long: those of the stems add up to those of the mix."""
         return _cut(self._blocked(self._run_in, chunk or self.settings.sample_rate, progress), self._run_in, self.frames)
@@ -250,10 +255,13 @@ def _tail(score: Score, settings: Settings, found: tuple[Sound, ...], duration_s
         if settings.tail_s:
             raise Unsupported("A looped scene has no tail: what rings after its end sounds at its beginning.", "tail_s")
         return 0.0
-    if settings.tail_s is not None:
-        return settings.tail_s
     end = max((sound.start + sound.frames for sound in found), default=0) / settings.sample_rate
-    return min(max(0.0, end - duration_s) + _ringing_s(settings) + _BLOCKER_RING_S, _TAIL_LIMIT_S)
+    return tail_within(settings, max(0.0, end - duration_s) + _BLOCKER_RING_S)
+
+
+def tail_within(settings: Settings, ringing_s: float) -> float:
+    """The tail for notes that ring on for `ringing_s`, with what the room adds; at most 10 s."""
+    return min(ringing_s + _ringing_s(settings), _TAIL_LIMIT_S) if settings.tail_s is None else settings.tail_s
 
 
 def _ringing_s(settings: Settings) -> float:

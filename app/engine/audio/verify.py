@@ -47,7 +47,12 @@ class _Levels:
 
 
 def verify(path: Path, score: Score, settings: Settings, progress: Progress | None = None, *, gain: float = 1.0) -> dict[str, Any]:
-    """Measure the file at `path` against the score it was rendered from; `gain` is what brought it to its loudness.
+    """Measure the file at `path` against the score it was rendered from; `gain` is what brought it to its loudness. As `verify_mix`."""
+    return verify_mix(path, lay_out(score, settings), progress, gain=gain)
+
+
+def verify_mix(path: Path, mix: Mix, progress: Progress | None = None, *, gain: float = 1.0) -> dict[str, Any]:
+    """Measure the file at `path` against the mix it was written from; `gain` is what brought it to its loudness.
 
     Returns
     -------
@@ -57,11 +62,10 @@ def verify(path: Path, score: Score, settings: Settings, progress: Progress | No
         that took in dB, whether the limiter kept the file below it, the loudness range in LU and the loudest 400 ms and 3 s;
         `notes` with counts of measured, masked and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to 1,000 notes.
     """
-    mix = _louder(lay_out(score, settings), gain)
-    levels = _read_levels(path, settings.sample_rate)
-    loudness = _loudness(levels, settings.loudness_lufs, gain)
-    checks = _checks(levels, mix, loudness)
-    notes = _listen(path, mix, progress) if settings.reverb is None else _listen_without_room(path, score, mix, progress)
+    levels = _read_levels(path, mix.settings.sample_rate)
+    loudness = _loudness(levels, mix.settings.loudness_lufs, gain)
+    checks = _checks(levels, mix, loudness, gain)
+    notes = _listen(path, mix, progress, gain) if mix.settings.reverb is None else _listen_without_room(path, mix, progress)
     reasons = [f"{check['what']}: {check['measured']} {check['unit']}, must be {check['limit']}" for check in checks if not check["ok"]]
     reasons += [f"note {row['index']} at {row['t_s']:.3f} s {row['why']}" for row in notes["rows"] if row["status"] == "failed"]
     return {
@@ -107,9 +111,9 @@ def _loudness(levels: _Levels, asked: float | None, gain: float) -> dict[str, An
     }
 
 
-def _checks(levels: _Levels, mix: Mix, loudness: dict[str, Any]) -> list[dict[str, Any]]:
+def _checks(levels: _Levels, mix: Mix, loudness: dict[str, Any], gain: float) -> list[dict[str, Any]]:
     peak, true_peak = levels.peaks.sample_peak, decibels(levels.peaks.true_peak)
-    loudest = max((sound.gain for sound in mix.sounds if _reaches(sound, mix)), default=0.0)
+    loudest = gain * max((sound.gain for sound in mix.sounds if _reaches(sound, mix)), default=0.0)
     tolerance = files.FORMATS[mix.settings.format].tolerance
     rows = [
         ("frames", levels.frames == mix.frames, levels.frames, f"{mix.frames}", "frames"),
@@ -129,14 +133,9 @@ def _checks(levels: _Levels, mix: Mix, loudness: dict[str, Any]) -> list[dict[st
     return [dict(zip(("what", "ok", "measured", "limit", "unit"), row, strict=True)) for row in rows]
 
 
-def _louder(mix: Mix, gain: float) -> Mix:
-    return replace(mix, sounds=tuple(replace(sound, gain=sound.gain * gain) for sound in mix.sounds))
-
-
-def _listen_without_room(path: Path, score: Score, mix: Mix, progress: Progress | None) -> dict[str, Any]:
+def _listen_without_room(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
     """The notes as they go into the room: behind its reflections hardly any can be measured."""
-    tail_s = None if mix.turn else mix.tail_s
-    dry = lay_out(score, replace(mix.settings, reverb=None, loudness_lufs=None, tail_s=tail_s, format="wav", bit_depth="32f"))
+    dry = replace(mix, settings=replace(mix.settings, reverb=None, loudness_lufs=None, format="wav", bit_depth="32f"))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         other = Path(folder) / "dry.wav"
         files.write(other, dry.samples(), format="wav", bit_depth="32f", sample_rate=dry.settings.sample_rate)
@@ -150,14 +149,15 @@ def _reaches(sound: Sound, mix: Mix) -> bool:
     return sound.start + sound.envelope.attack + _AUDIBLE_S * mix.settings.sample_rate < mix.frames
 
 
-def _listen(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
+def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0) -> dict[str, Any]:
     """Onset and pitch of the notes, or of 1,000 of them chosen by the seed."""
     rate = mix.settings.sample_rate
     tolerance = files.FORMATS[mix.settings.format].tolerance
     turn_s = mix.turn / rate
-    expected = [Expected(sound) for sound in mix.sounds]
+    placed = [(replace(sound, gain=sound.gain * gain), start_s, heard) for sound, start_s, heard in mix.placed()]
+    expected = [Expected(sound, start_s) for sound, start_s, _ in placed]
     shifts = (-turn_s, turn_s) if mix.turn else ()
-    echoes = [Expected(sound, shift) for shift in shifts for sound in mix.sounds]
+    echoes = [Expected(sound, shift) for shift in shifts for sound, _, _ in placed]
     with files.opened(path, mix.settings.format) as file:
         listener = Listener(
             [*expected, *echoes],
@@ -167,7 +167,8 @@ def _listen(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
             tolerance,
         )
         rows = []
-        chosen = _chosen(len(expected), mix.settings.seed)
+        alone = [index for index, (_, _, heard) in enumerate(placed) if heard]
+        chosen = [alone[place] for place in _chosen(len(alone), mix.settings.seed)]
         for done, index in enumerate(chosen):
             rows.append(_row(index, expected[index], listener))
             if progress:
