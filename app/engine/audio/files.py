@@ -33,6 +33,8 @@ class Tolerance:
     onset_s, pitch_cents : errors of single notes
     quiet, highest : notes are looked for above this amplitude, and their partials below this fraction of the rate
     noise : of full scale: the smallest that is taken for more than noise
+    loudness_lu : how far loudness may be from what was asked
+    at_ceiling_db : how far below the limiter's ceiling the true peak of a limited file may be
     """
 
     edge: float = 1e-3
@@ -42,6 +44,8 @@ class Tolerance:
     quiet: float = 10 ** (-70 / 20)
     highest: float = 0.5
     noise: float = 0.0
+    loudness_lu: float = 0.2
+    at_ceiling_db: float = 0.5
 
 
 EXACT = Tolerance()
@@ -83,7 +87,15 @@ class Format:
 
 _MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _HEARD = Tolerance(
-    edge=0.05, ceiling_dbtp=0.0, onset_s=0.012, pitch_cents=10.0, quiet=10 ** (-40 / 20), highest=0.3, noise=10 ** (-60 / 20)
+    edge=0.05,
+    ceiling_dbtp=0.0,
+    onset_s=0.012,
+    pitch_cents=10.0,
+    quiet=10 ** (-40 / 20),
+    highest=0.3,
+    noise=10 ** (-60 / 20),
+    loudness_lu=0.5,
+    at_ceiling_db=3.0,
 )
 """An encoder drops what is masked or too high to be heard, spreads noise over some milliseconds before an onset, and overshoots."""
 

@@ -23,10 +23,8 @@ from app.engine.music.score import Score
 Progress = Callable[[float], None]
 
 OFFSET_LIMIT = 1e-3
-LOUDNESS_TOLERANCE_LU = 0.2
 MOST_NOTES = 1000
 
-_AT_CEILING_DB = 0.5
 _AUDIBLE = 10 ** (-60 / 20)
 _AUDIBLE_S = 0.05
 _SILENT = 10 ** (-90 / 20)
@@ -63,9 +61,10 @@ def verify_mix(path: Path, mix: Mix, progress: Progress | None = None, *, gain: 
         `notes` with counts of measured, masked and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to 1,000 notes.
     """
     levels = _read_levels(path, mix.settings.sample_rate)
-    loudness = _loudness(levels, mix.settings.loudness_lufs, gain)
+    loudness = _loudness(levels, mix.settings, gain)
     checks = _checks(levels, mix, loudness, gain)
-    notes = _listen(path, mix, progress, gain) if mix.settings.reverb is None else _listen_without_room(path, mix, progress)
+    covered = mix.settings.reverb is not None or (gain > 1.0 and _at_ceiling(levels, mix.settings))
+    notes = _listen_to_dry_mix(path, mix, progress) if covered else _listen(path, mix, progress, gain)
     reasons = [f"{check['what']}: {check['measured']} {check['unit']}, must be {check['limit']}" for check in checks if not check["ok"]]
     reasons += [f"note {row['index']} at {row['t_s']:.3f} s {row['why']}" for row in notes["rows"] if row["status"] == "failed"]
     return {
@@ -95,25 +94,30 @@ def _read_levels(path: Path, sample_rate: int) -> _Levels:
     return levels
 
 
-def _loudness(levels: _Levels, asked: float | None, gain: float) -> dict[str, Any]:
+def _loudness(levels: _Levels, settings: Settings, gain: float) -> dict[str, Any]:
     """Loudness below the asked one is the limiter's doing when the peaks stand at its ceiling."""
-    meter, reached = levels.loudness, levels.loudness.lufs()
-    true_peak = decibels(levels.peaks.true_peak)
-    below = asked is not None and reached is not None and reached < asked - LOUDNESS_TOLERANCE_LU
+    meter, asked, tolerance = levels.loudness, settings.loudness_lufs, files.FORMATS[settings.format].tolerance
+    reached = meter.lufs()
+    below = asked is not None and reached is not None and reached < asked - tolerance.loudness_lu
     return {
         "asked_lufs": asked,
         "reached_lufs": reached,
         "gain_db": decibels(gain),
-        "limited": below and true_peak is not None and true_peak > CEILING_DBTP - _AT_CEILING_DB,
+        "limited": below and _at_ceiling(levels, settings),
         "range_lu": meter.loudness_range(),
         "highest_momentary_lufs": meter.highest_momentary(),
         "highest_short_term_lufs": meter.highest_short_term(),
     }
 
 
+def _at_ceiling(levels: _Levels, settings: Settings) -> bool:
+    true_peak = decibels(levels.peaks.true_peak)
+    return true_peak is not None and true_peak > CEILING_DBTP - files.FORMATS[settings.format].tolerance.at_ceiling_db
+
+
 def _checks(levels: _Levels, mix: Mix, loudness: dict[str, Any], gain: float) -> list[dict[str, Any]]:
     peak, true_peak = levels.peaks.sample_peak, decibels(levels.peaks.true_peak)
-    loudest = gain * max((sound.gain for sound in mix.sounds if _reaches(sound, mix)), default=0.0)
+    loudest = gain * max((_level(sound) for sound, start_s, heard in mix.placed() if heard and _reaches(sound, start_s, mix)), default=0.0)
     tolerance = files.FORMATS[mix.settings.format].tolerance
     rows = [
         ("frames", levels.frames == mix.frames, levels.frames, f"{mix.frames}", "frames"),
@@ -125,16 +129,16 @@ def _checks(levels: _Levels, mix: Mix, loudness: dict[str, Any], gain: float) ->
         rows.append(("offset", levels.level.offset < OFFSET_LIMIT, levels.level.offset, f"below {OFFSET_LIMIT:g}", "of full scale"))
     asked, reached = loudness["asked_lufs"], loudness["reached_lufs"]
     if asked is not None and reached is not None:
-        true = abs(reached - asked) <= LOUDNESS_TOLERANCE_LU or loudness["limited"]
-        rows.append(("loudness", true, reached, f"{asked:g} within {LOUDNESS_TOLERANCE_LU:g}, or less with peaks at the ceiling", "LUFS"))
+        true = abs(reached - asked) <= tolerance.loudness_lu or loudness["limited"]
+        rows.append(("loudness", true, reached, f"{asked:g} within {tolerance.loudness_lu:g}, or less with peaks at the ceiling", "LUFS"))
     if not mix.turn:
         edge = max(levels.first, levels.last)
         rows.append(("first and last sample", edge <= tolerance.edge, edge, f"at most {tolerance.edge:g}", "of full scale"))
     return [dict(zip(("what", "ok", "measured", "limit", "unit"), row, strict=True)) for row in rows]
 
 
-def _listen_without_room(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
-    """The notes as they go into the room: behind its reflections hardly any can be measured."""
+def _listen_to_dry_mix(path: Path, mix: Mix, progress: Progress | None) -> dict[str, Any]:
+    """The notes before room and gain: behind reflections, and among what a limiter driven hard adds, hardly any can be measured."""
     dry = replace(mix, settings=replace(mix.settings, reverb=None, loudness_lufs=None, format="wav", bit_depth="32f"))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         other = Path(folder) / "dry.wav"
@@ -142,11 +146,17 @@ def _listen_without_room(path: Path, mix: Mix, progress: Progress | None) -> dic
         return _listen(other, dry, progress) | {"listened_to": "dry mix"}
 
 
-def _reaches(sound: Sound, mix: Mix) -> bool:
+def _level(sound: Sound) -> float:
+    """What is sure of a note's level just after its attack, whatever automation does."""
+    settled = sound.note.t_s + sound.envelope.attack / sound.tone.sample_rate
+    return sound.gain * float(sound.part.gain_at(settled + np.linspace(0.0, _AUDIBLE_S, 11)).min())
+
+
+def _reaches(sound: Sound, start_s: float, mix: Mix) -> bool:
     """Whether the note can be heard: it outlasts its attack, and the file goes on long enough."""
     if 4 * sound.envelope.attack > sound.envelope.gate:
         return False
-    return sound.start + sound.envelope.attack + _AUDIBLE_S * mix.settings.sample_rate < mix.frames
+    return sound.start + sound.envelope.attack + (start_s + _AUDIBLE_S) * mix.settings.sample_rate < mix.frames
 
 
 def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_automation_goes_round_with_a_loop(note: Make, score_of: Make) -> None:
 
 def test_stems_and_mix_share_the_automation_whatever_the_chunks(crowd: Score, mastered: Make) -> None:
     voices = tuple({**voice, "automation": [FADE, SWEEP]} for voice in crowd.voices)
-    score = replace(crowd, voices=voices, notes=crowd.notes[::5])
+    score = replace(crowd, voices=voices, notes=crowd.notes[::12])
     assert np.abs(mastered(score, chunk=14401) - mastered(score, chunk=10**6)).max() <= 1e-6
     found = mix.lay_out(score, mix.Settings(sample_rate=24000))
     whole, *stems = (np.concatenate(list(part.unmastered()), axis=1) for part in (found, *found.stems().values()))

@@ -64,6 +64,19 @@ def test_a_file_has_the_loudness_asked_for(piece: Score, reported: Make, target:
     assert not report["loudness"]["limited"]
 
 
+@pytest.mark.parametrize("format", ["ogg", "mp3"])
+def test_lossy_files_have_the_loudness_asked_for_or_were_limited(piece: Score, tmp_path: Path, format: str) -> None:
+    path, levelling = tmp_path / f"levelled.{format}", mix.Levelling(tmp_path)
+    for target in (-23.0, -6.0):
+        settings = mix.Settings(loudness_lufs=target, format=format)
+        write(
+            path, mix.lay_out(piece, settings).samples(levelling=levelling), format=format, bit_depth=None, sample_rate=48000, quality=0.5
+        )
+        report = verify(path, piece, settings, gain=levelling.gain)
+        assert report["ok"], report["reasons"]
+        assert report["loudness"]["limited"] == (target == -6.0)
+
+
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_another_meter_reads_the_loudness_asked_for(piece: Score, reported: Make, tmp_path: Path) -> None:
     reported(piece, mix.Settings(loudness_lufs=-18.0))
@@ -79,6 +92,7 @@ def test_short_strokes_stay_below_a_loudness_that_the_limiter_does_not_let_them_
     assert report["loudness"]["reached_lufs"] < -6.0
     assert report["loudness"]["limited"]
     assert report["loudness"]["gain_db"] > 10.0
+    assert report["notes"]["listened_to"] == "dry mix", "a limiter that is driven so adds lines of its own"
     assert report["peak_dbtp"] <= -1.0
 
 

@@ -124,16 +124,17 @@ def test_muting_one_voice_leaves_the_others_as_they_were(crowd: Score) -> None:
     assert np.abs(parts - bus()).max() < 1e-6
 
 
-@pytest.mark.parametrize("reverb", [None, Reverb("studio")])
-@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize(("reverb", "loop"), [(None, False), (Reverb("studio"), True)])
 def test_stems_add_up_to_the_mix(crowd: Score, reverb: Reverb | None, loop: bool) -> None:
-    found = mix.lay_out(replace(crowd, loop=loop), mix.Settings(reverb=reverb, sample_rate=24000))
+    score = replace(crowd, loop=loop, notes=tuple(note for note in crowd.notes if note.track or note.t_s < 1.5))
+    found = mix.lay_out(score, mix.Settings(reverb=reverb, sample_rate=24000))
 
     def whole(part: mix.Mix) -> NDArray[np.float64]:
         return np.concatenate(list(part.unmastered()), axis=1).astype(np.float64)
 
     stems = {voice: whole(part) for voice, part in found.stems().items()}
-    assert list(stems) == [voice["id"] for voice in crowd.voices]
+    assert list(stems) == [voice["id"] for voice in crowd.voices if any(note.voice_id == voice["id"] for note in score.notes)]
+    assert len(stems) > 4
     assert {stem.shape for stem in stems.values()} == {(2, found.frames)}
     mixed = whole(found)
     # Single precision: of full scale, or of the peak of a mix that the limiter has yet to bring there.

@@ -76,8 +76,8 @@ def test_the_energy_of_a_room_is_that_of_a_diffuse_field(name: str) -> None:
 
 def test_the_first_reflection_comes_when_geometry_says() -> None:
     """In the cathedral the floor is nearest: 1.8 m below both, 6 m apart, so the detour is sqrt(6^2 + 3.6^2) - 6 m."""
-    responses = np.abs(Reverb("cathedral").responses(48000)).max(axis=(0, 1))
-    first = np.argmax(responses > 0.1) / 48000
+    responses = np.abs(Reverb("cathedral").responses(RATE)).max(axis=(0, 1))
+    first = np.argmax(responses > 0.1) / RATE
     assert first == pytest.approx((np.hypot(6.0, 3.6) - 6.0) / SPEED_OF_SOUND, abs=5e-4)
 
 
