@@ -1,7 +1,7 @@
 """add materials.
 
 Revision: b15d7f9e1a34
-After: c25d7f9e1b34
+After: e47d9f1a3b56
 Made: 2026-11-21 18:50:00+00:00
 """
 
@@ -11,7 +11,7 @@ from alembic import op
 from app.database import UtcDateTime
 
 revision = "b15d7f9e1a34"
-down_revision = "c25d7f9e1b34"
+down_revision = "e47d9f1a3b56"
 branch_labels = None
 depends_on = None
 
