@@ -149,7 +149,8 @@ class Sound:
 
     def place_at(self, time_s: float) -> float:
         """Pan of note and voice together so many s after the start, where no track moves it."""
-        return min(1.0, max(-1.0, self.note.pan + float(self.part.pan_at(np.array([self.note.t_s + time_s]))[0])))
+        voice = float(self.part.pan_at(np.array([self.note.t_s + time_s]))[0]) if self.part.lanes else self.part.pan
+        return min(1.0, max(-1.0, self.note.pan + voice))
 
     def _moments(self, first: int, last: int) -> NDArray[np.float64]:
         """Score seconds of samples `first` to `last`."""
@@ -235,9 +236,9 @@ def _check_pitch(note: Note, part: Part, sample_rate: int) -> None:
     if note.track and not part.instrument.sustains:
         able = ", ".join(name for name, player in INSTRUMENTS.items() if player.sustains)
         raise Unsupported(f"{part.instrument.name} cannot hold a continuous note; give its mapping a rate, or take one of {able}.", field)
-    pitches = Track.of(note).hz
-    part.instrument.check_pitch(float(pitches.min()), field)
-    highest = part.instrument.check_pitch(float(pitches.max()), field)
+    pitches = Track.of(note).hz if note.track else (note.hz,)
+    part.instrument.check_pitch(float(min(pitches)), field)
+    highest = part.instrument.check_pitch(float(max(pitches)), field)
     if highest > FADE_FROM * sample_rate:
         needed = math.ceil(highest / FADE_FROM)
         raise Unsupported(f"The score reaches {highest:.6g} Hz; that needs a sample rate of at least {needed} Hz.", "sample_rate")

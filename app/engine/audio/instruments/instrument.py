@@ -41,9 +41,9 @@ class Choice:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Partials:
-    """The sinusoids that a note is made of; all columns have the same length.
+    """The sinusoids that a note is made of; all columns have the same length. Notes share them, so nobody changes them.
 
     Attributes
     ----------

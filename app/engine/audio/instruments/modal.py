@@ -40,22 +40,28 @@ def string_ratios(count: int, stiffness: float) -> NDArray[np.float64]:
 def _partials(tone: Tone) -> Partials:
     given = tone.parameters
     if given["resonator"] == "own":
-        return _own(tone)
-    count = given["partials"]
-    ratio = bar_ratios(count) if given["resonator"] == "bar" else string_ratios(count, given["stiffness"])
-    amplitude = tilt(count, given["brightness"]) / np.arange(1, count + 1)
-    return Partials(ratio=ratio, amplitude=normalised(amplitude), t60=given["decay_s"] * ratio ** -given["damping"])
+        if tone.modes is None:
+            raise Unsupported(
+                "Only bodies of the solver resonator have modes of their own; take a bar or a string for others.", "parameters.resonator"
+            )
+        return _own(tone.modes, given["partials"], given["brightness"])
+    return _ideal(*(given[name] for name in ("resonator", "partials", "stiffness", "brightness", "decay_s", "damping")))
 
 
-def _own(tone: Tone) -> Partials:
+@functools.lru_cache(maxsize=256)
+def _ideal(resonator: str, count: int, stiffness: float, brightness: float, decay_s: float, damping: float) -> Partials:
+    """The modes of a free bar or a stiff string."""
+    ratio = bar_ratios(count) if resonator == "bar" else string_ratios(count, stiffness)
+    amplitude = tilt(count, brightness) / np.arange(1, count + 1)
+    return Partials(ratio=ratio, amplitude=normalised(amplitude), t60=decay_s * ratio**-damping)
+
+
+@functools.lru_cache(maxsize=256)
+def _own(modes: Partials, count: int, brightness: float) -> Partials:
     """The lowest modes of the body itself, with their own amplitudes and decays."""
-    if tone.modes is None:
-        raise Unsupported(
-            "Only bodies of the solver resonator have modes of their own; take a bar or a string for others.", "parameters.resonator"
-        )
-    count = min(tone.parameters["partials"], len(tone.modes.ratio))
-    amplitude = tone.modes.amplitude[:count] * tilt(count, tone.parameters["brightness"])
-    return Partials(ratio=tone.modes.ratio[:count], amplitude=normalised(amplitude), t60=tone.modes.t60[:count])
+    count = min(count, len(modes.ratio))
+    amplitude = modes.amplitude[:count] * tilt(count, brightness)
+    return Partials(ratio=modes.ratio[:count], amplitude=normalised(amplitude), t60=modes.t60[:count])
 
 
 INSTRUMENT = Instrument(
