@@ -96,7 +96,12 @@ EXCEPTIONS = (
         "^(A \\w+ (has none|needs)|Needs another body, or an anchor|Must be another body)",
     ),
     Rule("bytes that are a sound", "POST .*/materials", "^Must be a WAV \\(RIFF\\) or FLAC file|^The file ends after"),
-    Rule("what a format of sound files holds", "POST .*/generate", "^(WAV|FLAC|MP3) holds "),
+    Rule("what a format of sound files holds", "POST .*/(generate|render)", "^(WAV|FLAC|MP3) holds "),
+    Rule(
+        "scenes that can follow each other", "POST .*/render", "^(There must be a scene|Must be at most .* crossfade|All scenes together)"
+    ),
+    Rule("points of a lane in order, and lanes apart", "/voices", "^(Must be after the point before|There may be one lane for each)"),
+    Rule("the range of a lane's own target", "/voices", "^Must be in the range", "point"),
     Rule("how the parts of a mapping fit together", "/mappings", _FITTING),
 )
 
@@ -147,7 +152,7 @@ def _excepted(operation: str, text: str, given: Any, place: tuple[str, ...]) -> 
     kinds = {"", "text" if isinstance(given, str) else "", "null" if given is None else ""}
     if isinstance(given, dict) and given.keys() == {"value", "unit"}:
         kinds.add("quantity")
-    kinds |= {kind for kind in ("keyframe", "parameter") if f"{kind}s" in place}
+    kinds |= {kind for kind in ("keyframe", "parameter", "point") if f"{kind}s" in place}
     return any(rule.of in kinds and re.search(rule.operations, operation) and re.search(rule.says, text) for rule in EXCEPTIONS)
 
 

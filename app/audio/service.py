@@ -97,7 +97,7 @@ def generate_piece(actor: Actor, order: Mapping[str, Any], op_id: UUID | None = 
         _, ends = passage_times(*([scene[key] for scene in snapshot["scenes"]] for key in ("duration_s", "transition")))
         return _ask(session, actor, order, render_id, universe_id, snapshot, ends[-1])
 
-    return _once("generate_piece", actor, order, op_id, make)
+    return _once("generate", actor, order, op_id, make)  # as renders of scenes: one key makes one render
 
 
 def _ask(

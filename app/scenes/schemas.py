@@ -358,7 +358,10 @@ class PointSchema(BaseSchema):
 
 
 class LaneSchema(BaseSchema):
-    """How a setting of a voice moves with the score, instead of the voice's own: its first value before, its last one after."""
+    """How a setting of a voice moves with the score, instead of the voice's own: its first value before, its last one after.
+
+    Renders play it; live playback keeps to the voice's own.
+    """
 
     target = OneOf(AUTOMATED, required=True)
     curve = OneOf(AUTOMATION_CURVES, load_default="linear")

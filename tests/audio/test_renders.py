@@ -490,3 +490,10 @@ def test_a_piece_that_cannot_be_is_refused_and_strangers_see_nothing(ada: Studio
     assert ask(universe_id=empty).status_code == 422
     assert ask(person("grace")).status_code == ask(universe_id=uuid4()).status_code == 404
     assert ada.owner.get("/audio").json["items"] == []
+
+
+def test_one_key_makes_one_render_of_a_scene_or_of_all(ada: Studio) -> None:
+    key = {"Idempotency-Key": "either"}
+    assert ada.order(wait=0, headers=key).status_code == 202
+    piece = ada.owner.post(f"/universes/{ada.universe_id}/render", json={}, headers=key)
+    assert (piece.status_code, piece.json["code"]) == (422, "OP_ID_REUSED")

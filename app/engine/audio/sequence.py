@@ -168,9 +168,19 @@ def apart(scores: Sequence[Score]) -> list[Score]:
     for place, score in enumerate(scores):
         names = {str(voice["id"]): f"{voice['id']}-{place + 1}" if voice["id"] in seen else str(voice["id"]) for voice in score.voices}
         seen.update(names)
-        notes = tuple(replace(note, voice_id=names[note.voice_id]) for note in score.notes)
-        found.append(replace(score, notes=notes, voices=tuple({**voice, "id": names[str(voice["id"])]} for voice in score.voices)))
+        found.append(_renamed(score, names) if any(name != new for name, new in names.items()) else score)
     return found
+
+
+def _renamed(score: Score, names: Mapping[str, str]) -> Score:
+    merged = score.report.get("merged") or {}
+    return replace(
+        score,
+        notes=tuple(replace(note, voice_id=names[note.voice_id]) for note in score.notes),
+        voices=tuple({**voice, "id": names[str(voice["id"])]} for voice in score.voices),
+        mappings=tuple({**mapping, "voice_id": names.get(str(mapping["voice_id"]), mapping["voice_id"])} for mapping in score.mappings),
+        report={**score.report, "merged": {names.get(str(voice), voice): count for voice, count in merged.items()}},
+    )
 
 
 def joined(scores: Sequence[Score], starts_s: Sequence[float], duration_s: float, name: str) -> Score:
