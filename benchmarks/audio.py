@@ -167,6 +167,7 @@ def main() -> None:
             score, chain = settings.pop("score")(), settings.pop("chain")
             spent: dict[str, list[float]] = {name: [] for name in ("product", *peers)}
             for _ in range(ROUNDS):
+                path.unlink(missing_ok=True)
                 start = time.process_time()
                 write(score, path, chain, **settings)
                 spent["product"].append(time.process_time() - start)

@@ -185,29 +185,17 @@ class Mix:
         starts = sorted(((start, sound) for sound in self.sounds for start in self._starts(sound, first, last)), key=lambda pair: pair[0])
         longest = max((sound.frames for _, sound in starts if not sound.held), default=0)
         ring, following = np.zeros((2, chunk + longest), np.float32), 0
-        held: list[tuple[int, Sound]] = []
-        choir: Choir | None = None
+        held = _Held(self.settings.sample_rate, chunk)
         for begin in range(first, last, chunk):
             end = min(begin + chunk, last)
             while following < len(starts) and starts[following][0] < end:
                 start, sound = starts[following]
                 following += 1
                 if sound.held:
-                    held.append((start, sound))
+                    held.start(start, sound)
                 else:
                     sound.add_to(ring, start - begin)
-            steady = []
-            for start, sound in held:
-                if member := sound.member(start, begin, end):
-                    steady.append(member)
-                    continue
-                low, high = max(begin, start), min(end, start + sound.frames)
-                ring[:, low - begin : high - begin] += sound.span(low - start, high - start)
-            if steady:
-                if choir is None or not choir.sings(steady):
-                    choir = Choir(steady, self.settings.sample_rate, chunk)
-                ring[:, : end - begin] += choir.span(begin, end)
-            held = [(start, sound) for start, sound in held if start + sound.frames > end]
+            held.add_to(ring, begin, end)
             yield ring[:, : end - begin].copy()
             ring[:, :-chunk] = ring[:, chunk:]
             ring[:, -chunk:] = 0
@@ -221,6 +209,42 @@ class Mix:
         earliest = -((sound.start + sound.frames - first - 1) // self.turn)
         latest = (last - 1 - sound.start) // self.turn
         return [sound.start + turn * self.turn for turn in range(earliest, latest + 1)]
+
+
+class _Held:
+    """The held sounds of a bus: those that stand still sound together, the others one by one."""
+
+    def __init__(self, sample_rate: int, chunk: int) -> None:
+        self._rate, self._chunk = sample_rate, chunk
+        self._sounds: list[tuple[int, Sound]] = []
+        self._moving: list[tuple[int, Sound]] = []
+        self._choir: Choir | None = None
+        self._until = 0
+
+    def start(self, start: int, sound: Sound) -> None:
+        """Let a sound begin at a sample of the file."""
+        self._sounds.append((start, sound))
+        self._until = start
+
+    def add_to(self, ring: Samples, begin: int, end: int) -> None:
+        """Add what sounds from sample `begin` to `end` of the file to the first places of a ring."""
+        if end > self._until:
+            self._gather(begin, end)
+        if self._choir:
+            ring[:, : end - begin] += self._choir.span(begin, end)
+        for start, sound in self._moving:
+            low, high = max(begin, start), min(end, start + sound.frames)
+            ring[:, low - begin : high - begin] += sound.span(low - start, high - start)
+
+    def _gather(self, begin: int, end: int) -> None:
+        """Tell those that stand still from the others; it holds until one that stands still moves, or as long as none does."""
+        self._sounds = [(start, sound) for start, sound in self._sounds if start + sound.frames > begin]
+        found = [(sound.member(start, begin, end), start, sound) for start, sound in self._sounds]
+        members = [member for member, _, _ in found if member]
+        if self._choir is None or not self._choir.sings(members):
+            self._choir = Choir(members, self._rate, self._chunk) if members else None
+        self._moving = [(start, sound) for member, start, sound in found if not member]
+        self._until = end if self._moving else min((start + sound.envelope.gate for start, sound in self._sounds), default=begin)
 
 
 def _spooled(spool: IO[bytes], chunk: int) -> Iterator[Samples]:

@@ -12,7 +12,7 @@ from app.engine.audio.envelopes import Samples
 from app.engine.audio.instruments.partials import powers, sum_of_powers
 from app.engine.audio.products import product
 
-_HALF = 64
+_HALF = 96
 _GROUP = 64
 
 
@@ -76,9 +76,15 @@ class Choir:
 
     def span(self, first: int, last: int) -> Samples:
         """Samples `first` to `last` of the file, (2, last - first)."""
-        out = np.zeros((2, -(-(last - first) // (2 * _HALF)), 2 * _HALF), np.float32)
-        for group in self._groups:
-            group.add_to(out, (first + _HALF) / self._rate)
+        blocks = -(-(last - first) // (2 * _HALF))
+        out = np.empty((2, blocks, 2 * _HALF), np.float32)
+        centre_s = (first + _HALF) / self._rate
+        halves = self._groups[0].halves_from(centre_s, blocks)
+        for group in self._groups[1:]:
+            halves += group.halves_from(centre_s, blocks)
+        even, odd = halves
+        np.subtract(even[..., :-1], odd[..., :-1], out=out[..., _HALF:])
+        np.add(even[..., 1:], odd[..., 1:], out=out[..., _HALF - 1 :: -1])
         return out.reshape(2, -1)[:, : last - first]
 
 
@@ -88,7 +94,7 @@ class _Group:
 
     hz: NDArray[np.float64]
     cycles: NDArray[np.float64]
-    halves: tuple[tuple[Samples, Samples], ...]
+    tables: tuple[tuple[Samples, Samples], ...]
     steps: NDArray[np.complex128]
 
     @classmethod
@@ -98,14 +104,14 @@ class _Group:
         """The tables of partials at `hz`."""
         z = np.exp(2j * np.pi * hz / sample_rate)
         table = powers(z, _HALF + 1)
-        halves = tuple(((gain[:, None] * table.real).astype(np.float32), (gain[:, None] * table.imag).astype(np.float32)) for gain in gains)
-        return cls(hz, cycles, halves, np.ascontiguousarray(powers(table[:, -1] ** 2, rows).T))
+        tables = tuple(((gain[:, None] * table.real).astype(np.float32), (gain[:, None] * table.imag).astype(np.float32)) for gain in gains)
+        return cls(hz, cycles, tables, np.ascontiguousarray(powers(table[:, -1] ** 2, rows).T))
 
-    def add_to(self, out: Samples, time_s: float) -> None:
-        """Add what sounds around centres from a time on to `out`, (2, rows, 2 H)."""
-        centres = _start(self.hz, self.cycles, time_s) * self.steps[: out.shape[1]]
-        real, imaginary = centres.real.astype(np.float32), centres.imag.astype(np.float32)
-        for side, (cosines, sines) in zip(out, self.halves, strict=True):
-            even, odd = product(real, cosines), product(imaginary, sines)
-            side[:, _HALF:] += even[:, :-1] - odd[:, :-1]
-            side[:, :_HALF] += (even[:, 1:] + odd[:, 1:])[:, ::-1]
+    def halves_from(self, time_s: float, blocks: int) -> Samples:
+        """The even and the odd halves, each (2, blocks, H + 1), of what sounds around centres from a time on."""
+        centres = _start(self.hz, self.cycles, time_s) * self.steps[:blocks]
+        halves = np.empty((2, 2, blocks, _HALF + 1), np.float32)
+        for part, waves in enumerate((centres.real.astype(np.float32), centres.imag.astype(np.float32))):
+            for side, tables in enumerate(self.tables):
+                product(waves, tables[part], out=halves[part, side])
+        return halves

@@ -19,6 +19,9 @@ FADE_FROM, STOP_AT = 0.40, 0.45
 
 _BLOCK = 256
 _FEW = 64
+_SHARED = 1 << 14
+"""Tables with more rows of partials than this are not kept."""
+
 _INAUDIBLE_DB = 100.0
 _DECAY = 3 * math.log(10)
 
@@ -95,13 +98,19 @@ def decaying(tone: Tone, partials: Partials) -> Samples:
     With z = exp(-d + iw) and n = rK + k, z^n = (z^K)^r z^k: rows r and columns k are two small tables, and all partials
     of the note together are one real matrix product. Each row starts from an exact value, so float32 errors do not grow.
     """
-    hz = tone.hz * partials.ratio
-    weight = partials.amplitude * band_limit(hz, tone.sample_rate)
+    heard, weight, z = _turning(partials, tone.hz, tone.sample_rate)
+    return sum_of_powers(weight * np.exp(1j * start_phases(tone, partials)[heard]), z, tone.frames)
+
+
+@functools.lru_cache(maxsize=64)
+def _turning(
+    partials: Partials, pitch_hz: float, sample_rate: int
+) -> tuple[NDArray[np.bool_], NDArray[np.complex128], NDArray[np.complex128]]:
+    """Which partials are heard at a pitch, their complex amplitudes at phase 0, and what each is multiplied by from sample to sample."""
+    hz = pitch_hz * partials.ratio
+    weight = partials.amplitude * band_limit(hz, sample_rate)
     heard = weight != 0
-    phase = start_phases(tone, partials)[heard]
-    z = np.exp((-_DECAY / partials.t60[heard] + 2j * np.pi * hz[heard]) / tone.sample_rate)
-    start = -1j * weight[heard] * np.exp(1j * phase)
-    return sum_of_powers(start, z, tone.frames)
+    return heard, -1j * weight[heard], np.exp((-_DECAY / partials.t60[heard] + 2j * np.pi * hz[heard]) / sample_rate)
 
 
 def sum_of_powers(start: NDArray[np.complex128], z: NDArray[np.complex128], frames: int) -> Samples:
@@ -113,23 +122,27 @@ def sum_of_powers(start: NDArray[np.complex128], z: NDArray[np.complex128], fram
 
 
 def _sum_of_few(start: NDArray[np.complex128], z: NDArray[np.complex128], frames: int) -> Samples:
-    columns, steps = _tables(z.tobytes(), -(-frames // _BLOCK))
-    rows = start * steps
-    left = np.empty((len(rows), 2 * len(z)), np.float32)
-    left[:, : len(z)] = rows.real
-    np.negative(rows.imag, out=left[:, len(z) :], casting="same_kind")
+    rows = -(-frames // _BLOCK)
+    columns, steps = (_shared if len(z) * rows <= _SHARED else _tables)(z.tobytes(), rows)
+    starts = start * steps
+    left = np.empty((rows, 2 * len(z)), np.float32)
+    left[:, : len(z)] = starts.real
+    np.negative(starts.imag, out=left[:, len(z) :], casting="same_kind")
     return product(left, columns).reshape(-1)[:frames]
 
 
-@functools.lru_cache(maxsize=32)
 def _tables(z: bytes, rows: int) -> tuple[Samples, NDArray[np.complex128]]:
-    """z^k as real columns (2 P, K), and z^(rK), (rows, P); notes of one pitch share them."""
+    """z^k as real columns (2 P, K), and z^(rK), (rows, P)."""
     base = np.frombuffer(z, np.complex128)
     columns = powers(base, _BLOCK)
     steps = np.ascontiguousarray(powers(columns[:, -1] * base, rows).T)
     # Values this small are inaudible, and as subnormal float32 they would slow the product down.
     steps[np.abs(steps) < 1e-30] = 0
     return np.concatenate((columns.real, columns.imag)).astype(np.float32), steps
+
+
+_shared = functools.lru_cache(maxsize=64)(_tables)
+"""The tables, which notes of one pitch share."""
 
 
 def powers(z: NDArray[np.complex128], count: int) -> NDArray[np.complex128]:
