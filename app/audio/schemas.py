@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 from app.engine.audio.files import FORMATS
 from app.engine.audio.picture import SCALES
 from app.engine.audio.rooms import ROOMS
+from app.engine.audio.verify import STATUSES
 from app.engine.catalogue import HARMONY, RENDER
 from app.engine.music.midi import MICROTONES
 from app.engine.music.tunings import DIVISIONS, HARMONICS
@@ -180,6 +181,71 @@ class ScoreReportSchema(ma.Schema):
     dissonance = fields.Nested(DissonanceSchema)
     markers = fields.List(fields.Dict(), required=True)
     warnings = fields.List(fields.String(), required=True)
+
+
+def _measured(description: str, **more: Any) -> fields.Float:
+    """A number that may be missing: null is silence, or nothing to measure."""
+    return fields.Float(required=True, allow_none=True, metadata={"description": description, **more})
+
+
+class FileCheckSchema(ma.Schema):
+    """One check on the file as a whole."""
+
+    what = fields.String(required=True)
+    ok = fields.Boolean(required=True)
+    measured = _measured("In its unit.")
+    limit = fields.String(required=True)
+    unit = fields.String(required=True)
+
+
+class NoteFindingSchema(ma.Schema):
+    """What was asked of a note and what was found. Its status is the worse one of onset and pitch, where either could be measured."""
+
+    index = fields.Integer(required=True, metadata={"description": "Its place in the order of onsets."})
+    t_s = fields.Float(required=True, metadata={"description": "The onset that was asked, s."})
+    hz = fields.Float(required=True, metadata={"description": "The pitch that was asked."})
+    status = fields.String(required=True, validate=validate.OneOf(STATUSES), metadata={"description": "See the counts of the notes."})
+    onset = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    onset_error_s = _measured("How late it begins, s.")
+    pitch = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    cents = _measured("How sharp it is, cents.")
+    why = fields.String(required=True, metadata={"description": "Why it is masked or failed."})
+
+
+class NotesFoundSchema(ma.Schema):
+    """Notes measured one by one: up to 1,000, chosen by the seed."""
+
+    listened_to = fields.String(
+        required=True,
+        validate=validate.OneOf(("file", "dry mix")),
+        metadata={"description": "The mix before room and gain is listened to where these cover the notes."},
+    )
+    total = fields.Integer(required=True)
+    listened = fields.Integer(required=True)
+    measured = fields.Integer(required=True, metadata={"description": "Notes that stand alone in what was listened to."})
+    measured_solo = fields.Integer(metadata={"description": "Notes that others cover, rendered alone and measured there."})
+    masked = fields.Integer(required=True, metadata={"description": "Notes that nothing is said of; not a fault."})
+    failed = fields.Integer(required=True, metadata={"description": "Notes beyond a tolerance: one is enough to fail the render."})
+    rendered_alone = fields.Integer(metadata={"description": "How many were tried alone: at most 100, chosen by the seed."})
+    onsets = fields.Dict(required=True, metadata={"description": "How many were measured, the worst error and its tolerance, s."})
+    pitches = fields.Dict(required=True, metadata={"description": "How many were measured, the worst error and its tolerance, cents."})
+    rows = fields.List(fields.Nested(NoteFindingSchema), required=True)
+
+
+class RenderReportSchema(ma.Schema):
+    """The finished file measured against its score. Reports of older engines lack what came later."""
+
+    ok = fields.Boolean(required=True)
+    reasons = fields.List(fields.String(), required=True, metadata={"description": "A sentence for every broken tolerance."})
+    checks = fields.List(fields.Nested(FileCheckSchema), required=True)
+    frames = fields.Integer(required=True)
+    peak_dbfs = _measured("Sample peak.")
+    peak_dbtp = _measured("True peak.")
+    rms_db = _measured("Over both channels.")
+    lufs = _measured("Integrated loudness.")
+    loudness = fields.Dict(required=True, metadata={"description": "What was asked and reached, and what that took."})
+    notes = fields.Nested(NotesFoundSchema, required=True)
+    scenes = fields.List(fields.Dict(), metadata={"description": "Of a piece: when each scene begins and ends, s."})
 
 
 class ScoreSchema(ArtefactSchema):

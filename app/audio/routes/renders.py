@@ -23,6 +23,7 @@ from app.audio.schemas import (
     NameSchema,
     PictureQuerySchema,
     RenderOrderSchema,
+    RenderReportSchema,
     RenderSchema,
     RowsSchema,
     SpectrogramQuerySchema,
@@ -216,7 +217,7 @@ def get_events(query: dict[str, Any], audio_id: UUID) -> Response:
 @bp.get("/<uuid:audio_id>/report")
 @bp.doc(operationId="getAudioReport")
 @guard(optional=True)
-@bp.response(200, {"type": "object"}, description="What was measured in the file, and how it agrees with the score.")
+@bp.response(200, RenderReportSchema, description="What was measured in the file, and how it agrees with the score.")
 @bp.alt_response(409, response="CONFLICT")
 def get_report(audio_id: UUID) -> Response:
     """What was measured in the finished file."""

@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.engine.audio import files
+from app.engine.audio.envelopes import Samples
 from app.engine.audio.listening import Expected, Finding, Listener
 from app.engine.audio.meters import LevelMeter, LoudnessMeter, PeakMeter, decibels
 from app.engine.audio.mix import CEILING_DBTP, Mix, Settings, lay_out
@@ -22,14 +23,17 @@ from app.engine.music.score import Score
 
 Progress = Callable[[float], None]
 
+STATUSES = ("failed", "measured", "measured_solo", "masked")
 OFFSET_LIMIT = 1e-3
 MOST_NOTES = 1000
+MOST_SOLOS = 100
 
 _AUDIBLE = 10 ** (-60 / 20)
 _AUDIBLE_S = 0.05
 _SILENT = 10 ** (-90 / 20)
 _OFFSET_FROM_S = 1.0
-_CHOICE = 0x6E6F7465
+_HEARD = 0.7
+_CHOICE, _SOLO_CHOICE = 0x6E6F7465, 0x736F6C6F
 
 
 @dataclass
@@ -58,7 +62,9 @@ def verify_mix(path: Path, mix: Mix, progress: Progress | None = None, *, gain: 
         `ok`; `reasons`, sentences for every broken tolerance; `checks` on the file as a whole [{what, ok, measured, limit, unit}];
         `peak_dbfs`, `peak_dbtp`, `rms_db`, `lufs` (null: silence), `frames`; `loudness`, what was asked and reached in LUFS, the gain
         that took in dB, whether the limiter kept the file below it, the loudness range in LU and the loudest 400 ms and 3 s;
-        `notes` with counts of measured, masked and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to 1,000 notes.
+        `notes` with counts of measured, measured_solo, masked and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to
+        1,000 notes. A note is `measured_solo` where others cover it and it was rendered alone by the same code to be measured: at most
+        100 are.
     """
     levels = _read_levels(path, mix.settings.sample_rate)
     loudness = _loudness(levels, mix.settings, gain)
@@ -177,20 +183,57 @@ def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0) 
             tolerance,
         )
         rows = []
-        alone = [index for index, (_, _, heard) in enumerate(placed) if heard]
-        chosen = [alone[place] for place in _chosen(len(alone), mix.settings.seed)]
+        whole = [index for index, (_, _, heard) in enumerate(placed) if heard]
+        chosen = [whole[place] for place in _chosen(len(whole), MOST_NOTES, (mix.settings.seed, _CHOICE))]
         for done, index in enumerate(chosen):
             rows.append(_row(index, expected[index], listener))
             if progress:
-                progress((done + 1) / len(chosen))
-    return _summary(rows, len(expected), tolerance)
+                progress(_HEARD * (done + 1) / len(chosen))
+    masked = [place for place, row in enumerate(rows) if row["status"] == "masked"]
+    solos = [masked[place] for place in _chosen(len(masked), MOST_SOLOS, (mix.settings.seed, _SOLO_CHOICE))]
+    for done, place in enumerate(solos):
+        rows[place] = _solo_row(rows[place], expected[rows[place]["index"]], rate)
+        if progress:
+            progress(_HEARD + (1 - _HEARD) * (done + 1) / len(solos))
+    return _summary(rows, len(expected), tolerance) | {"rendered_alone": len(solos)}
 
 
-def _chosen(count: int, seed: int) -> list[int]:
-    if count <= MOST_NOTES:
+def _chosen(count: int, most: int, seeds: tuple[int, int]) -> list[int]:
+    if count <= most:
         return list(range(count))
-    rng = np.random.Generator(np.random.PCG64((seed, _CHOICE)))
-    return [int(index) for index in np.sort(rng.choice(count, MOST_NOTES, replace=False))]
+    rng = np.random.Generator(np.random.PCG64(seeds))
+    return [int(index) for index in np.sort(rng.choice(count, most, replace=False))]
+
+
+def _solo_row(row: dict[str, Any], one: Expected, rate: int) -> dict[str, Any]:
+    """The row of a masked note after it was rendered alone: what can be measured there is, the rest stays masked."""
+    found = _row(row["index"], one, Listener([one], rate, 0.0, _Solo(one, rate).read))
+    solo = {name: "measured_solo" if found[name] == "measured" else found[name] for name in ("status", "onset", "pitch")}
+    return found | solo | {"why": f"alone {found['why']}" if solo["status"] == "failed" else found["why"]}
+
+
+class _Solo:
+    """One sound alone, by the code that renders it in the mix: as far as it was listened to, and no longer than it is rendered at once."""
+
+    def __init__(self, one: Expected, rate: int) -> None:
+        self._sound = one.sound
+        self._start = round(one.onset * rate)
+        self._rendered = np.zeros((2, 0), np.float32)
+
+    def read(self, first: int, last: int) -> NDArray[np.float64]:
+        """Samples `first` to `last` of the file as (n, 2), if nothing else were in it."""
+        out = np.zeros((last - first, 2))
+        low, high = max(first - self._start, 0), min(last - self._start, self._sound.frames)
+        if low < high:
+            part = self._sound.span(low, high) if self._sound.held else self._up_to(high)[:, low:high]
+            out[self._start + low - first : self._start + high - first] = part.T
+        return out
+
+    def _up_to(self, frames: int) -> Samples:
+        if self._rendered.shape[1] < frames:
+            self._rendered = np.zeros((2, frames), np.float32)
+            replace(self._sound, tone=replace(self._sound.tone, frames=frames)).add_to(self._rendered, 0)
+        return self._rendered
 
 
 def _stretch(file: soundfile.SoundFile, first: int, last: int, turn: int) -> NDArray[np.float64]:
@@ -207,7 +250,7 @@ def _stretch(file: soundfile.SoundFile, first: int, last: int, turn: int) -> NDA
 def _row(index: int, one: Expected, listener: Listener) -> dict[str, Any]:
     onset, pitch = listener.onset(one), listener.pitch(one)
     both = {onset.status, pitch.status}
-    status = next(status for status in ("failed", "measured", "masked") if status in both)
+    status = next(status for status in STATUSES if status in both)
     return {
         "index": index,
         "t_s": one.onset,
@@ -233,7 +276,7 @@ def _summary(rows: list[dict[str, Any]], total: int, tolerance: files.Tolerance)
         "listened_to": "file",
         "total": total,
         "listened": len(rows),
-        **{status: counts[status] for status in ("measured", "masked", "failed")},
+        **{status: counts[status] for status in STATUSES},
         "onsets": {"measured": len(onsets), "worst_s": max(onsets, default=None), "tolerance_s": tolerance.onset_s},
         "pitches": {"measured": len(cents), "worst_cents": max(cents, default=None), "tolerance_cents": tolerance.pitch_cents},
         "rows": rows,
