@@ -22,6 +22,7 @@ from app.engine.quantity import Quantity
 _SHORT_LOOP = 110
 _SETTLED = 12
 _PADDED = 16
+_PEAK_FRAMES, _PEAK_TRIPS = 2048, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,12 @@ def _pluck(tone: Tone, delay: int) -> NDArray[np.float64]:
 def _render(tone: Tone) -> Samples:
     loop = _loop(tone)
     pluck = _pluck(tone, loop.delay)
-    sound = (_in_one_filter if loop.delay < _SHORT_LOOP else _by_periods)(loop, pluck, tone.frames)
+    sound = _sound(loop, pluck, tone.frames)
     return (sound / max(1.0, float(np.abs(sound).max(initial=0.0)))).astype(np.float32)
+
+
+def _sound(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+    return (_in_one_filter if loop.delay < _SHORT_LOOP else _by_periods)(loop, pluck, frames)
 
 
 def _in_one_filter(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
@@ -112,11 +117,24 @@ def _partials(tone: Tone) -> Partials:
     for _ in range(_SETTLED):
         omega = omega * turns / (loop.delay * omega - _unwrapped(loop, omega))
     kept = np.abs(loop.response(omega))
-    spectrum = np.abs(np.fft.rfft(_pluck(tone, loop.delay), _PADDED * loop.delay)) * 2 / loop.delay
-    strength = np.interp(omega, np.linspace(0, np.pi, len(spectrum)), spectrum)
     hz = omega * tone.sample_rate / (2 * np.pi)
+    strength = _residues(loop, _pluck(tone, loop.delay), omega, float(kept[0] ** (hz[0] / tone.sample_rate)))
     t60 = -3 * np.arange(1, count + 1) / hz / np.log10(np.minimum(kept, 1 - 1e-12))
     return Partials(ratio=hz / tone.hz, amplitude=strength, t60=t60)
+
+
+def _residues(loop: _Loop, pluck: NDArray[np.float64], omega: NDArray[np.float64], keep: float) -> NDArray[np.float64]:
+    """Amplitudes of the loop's poles at `omega`, which keep `keep` from one sample to the next: 2 |X(z) / (-z L'(z))| for a loop L.
+
+    What goes round the loop is at its highest in the first few trips; where that is above 1 the sound is brought down to it.
+    """
+    back = np.exp(-1j * omega) / keep
+    late = loop.smoothing * back / (1 - loop.smoothing + loop.smoothing * back)
+    late += back / (loop.allpass + back) - loop.allpass * back / (1 + loop.allpass * back)
+    spectrum = np.abs(np.fft.rfft(pluck * keep ** -np.arange(len(pluck)), _PADDED * len(pluck)))
+    spectrum /= max(1.0, float(np.abs(_sound(loop, pluck, max(_PEAK_FRAMES, _PEAK_TRIPS * loop.delay))).max()))
+    found: NDArray[np.float64] = 2 * np.interp(omega, np.linspace(0, np.pi, len(spectrum)), spectrum) / np.abs(loop.delay + late)
+    return found
 
 
 def _unwrapped(loop: _Loop, omega: NDArray[np.float64]) -> NDArray[np.float64]:
