@@ -198,6 +198,14 @@ class FileCheckSchema(ma.Schema):
     unit = fields.String(required=True)
 
 
+class PartialFoundSchema(ma.Schema):
+    """A partial that stands alone."""
+
+    hz = fields.Float(required=True, metadata={"description": "Where it was asked."})
+    found_hz = fields.Float(required=True)
+    level_db = fields.Float(required=True, metadata={"description": "How much louder than asked it is."})
+
+
 class NoteFindingSchema(ma.Schema):
     """What was asked of a note and what was found. Its status is the worse one of onset and pitch, where either could be measured."""
 
@@ -209,6 +217,7 @@ class NoteFindingSchema(ma.Schema):
     onset_error_s = _measured("How late it begins, s.")
     pitch = fields.String(required=True, validate=validate.OneOf(STATUSES))
     cents = _measured("How sharp it is, cents.")
+    partials = fields.List(fields.Nested(PartialFoundSchema), metadata={"description": "The four strongest, where they stand alone."})
     why = fields.String(required=True, metadata={"description": "Why it is masked or failed."})
 
 
@@ -229,7 +238,18 @@ class NotesFoundSchema(ma.Schema):
     rendered_alone = fields.Integer(metadata={"description": "How many were tried alone: at most 100, chosen by the seed."})
     onsets = fields.Dict(required=True, metadata={"description": "How many were measured, the worst error and its tolerance, s."})
     pitches = fields.Dict(required=True, metadata={"description": "How many were measured, the worst error and its tolerance, cents."})
+    partials = fields.Dict(metadata={"description": "How many were measured, the worst error of level and its tolerance, dB."})
     rows = fields.List(fields.Nested(NoteFindingSchema), required=True)
+
+
+class VoiceFoundSchema(ma.Schema):
+    """How loud a voice is in the file, by least squares over short windows where it sounds."""
+
+    voice_id = fields.String(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(("measured", "masked", "failed")))
+    level_db = _measured("How much louder than asked it is.")
+    windows = fields.Integer(required=True, metadata={"description": "How many it was measured in."})
+    why = fields.String(required=True, metadata={"description": "Why it is masked or failed."})
 
 
 class RenderReportSchema(ma.Schema):
@@ -245,6 +265,7 @@ class RenderReportSchema(ma.Schema):
     lufs = _measured("Integrated loudness.")
     loudness = fields.Dict(required=True, metadata={"description": "What was asked and reached, and what that took."})
     notes = fields.Nested(NotesFoundSchema, required=True)
+    voices = fields.List(fields.Nested(VoiceFoundSchema))
     scenes = fields.List(fields.Dict(), metadata={"description": "Of a piece: when each scene begins and ends, s."})
 
 

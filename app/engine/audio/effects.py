@@ -36,6 +36,12 @@ class DcBlocker:
         return blocked
 
 
+def blocker_gain(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the DC blocker makes of amplitudes at `hz` (n,), as the analogue filter does."""
+    gain: NDArray[np.float64] = hz / np.hypot(hz, _BLOCKER_HZ)
+    return gain
+
+
 class Limiter:
     """A true-peak limiter with look-ahead.
 

@@ -30,7 +30,7 @@ class Tolerance:
     ----------
     edge : the largest first or last sample, of full scale
     ceiling_dbtp : highest true peak
-    onset_s, pitch_cents : errors of single notes
+    onset_s, pitch_cents, level_db : errors of single notes, and of each of their partials
     quiet, highest : notes are looked for above this amplitude, and their partials below this fraction of the rate
     noise : of full scale: the smallest that is taken for more than noise
     loudness_lu : how far loudness may be from what was asked
@@ -41,6 +41,7 @@ class Tolerance:
     ceiling_dbtp: float = -1.0
     onset_s: float = 0.003
     pitch_cents: float = 1.0
+    level_db: float = 1.5
     quiet: float = 10 ** (-70 / 20)
     highest: float = 0.5
     noise: float = 0.0
@@ -91,6 +92,7 @@ _HEARD = Tolerance(
     ceiling_dbtp=0.0,
     onset_s=0.012,
     pitch_cents=10.0,
+    level_db=3.0,
     quiet=10 ** (-40 / 20),
     highest=0.3,
     noise=10 ** (-60 / 20),

@@ -1,4 +1,4 @@
-"""Listening to single notes in a finished file: when does each begin, and at what pitch?
+"""Listening to single notes in a finished file: when does each begin, at what pitch, with which partials, and how loud?
 
 A note is measured only where it stands alone; where others cover it, it is `masked`, which is not a fault.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,18 +36,59 @@ _NEAR_LEVEL, _FAR_LEVEL = 10 ** (-50 / 20), 10 ** (30 / 20)
 _LOST_LEVEL = 10 ** (-30 / 20)
 _STEADY_CENTS = 0.1
 _STEADY_GAIN = 10 ** (6 / 20)
+_MOMENTS = 64
+_MOST_PARTIALS = 4
+_WEAKEST = 10 ** (-30 / 20)
 
 Reader = Callable[[int, int], NDArray[np.float64]]
 """Samples `first` to `last` of the file as (n, 2), also where they lie outside it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """A partial that stands alone: where it was asked and where it was found, Hz, and how much louder than asked it is, dB."""
+
+    hz: float
+    found_hz: float
+    level_db: float
+
+    @property
+    def cents(self) -> float:
+        """How sharp it is."""
+        return 1200 * math.log2(self.found_hz / self.hz)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of measuring one thing: `status` measured, masked or failed; `value` s or cents off; `why` in words."""
+    """What came of measuring one thing: `status` measured, masked or failed; `value` s or cents off; `why` in words.
+
+    Of a pitch, `peaks` are the partials it was measured on, the strongest first.
+    """
 
     status: str
     value: float | None = None
     why: str = ""
+    peaks: tuple[Peak, ...] = ()
+
+
+Response = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""What a file makes of amplitudes at frequencies in Hz (P,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a file makes of what is asked, besides its noise.
+
+    Attributes
+    ----------
+    tolerance : how far it may be off
+    response : gains of all that stands between notes and file
+    softer_db : what a limiter may have taken
+    """
+
+    tolerance: Tolerance = EXACT
+    response: Response = np.ones_like
+    softer_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +132,29 @@ class Expected:
         gain = self.sound.part.gain_at(np.linspace(first, last, _LOOKS) - self.onset + self.sound.note.t_s)
         return float(gain.min()), float(gain.max())
 
+    def through(self, first: float, last: float) -> NDArray[np.float64]:
+        """Amplitudes of the partials in both channels, (2, P), as a Blackman-Harris window from `first` to `last` (s) weighs them."""
+        sound, rate = self.sound, self.sound.tone.sample_rate
+        begin = round((first - self.onset) * rate)
+        envelope = np.ones(max(1, round((last - first) * rate)), np.float32)
+        sound.envelope.apply(envelope, begin)
+        places = np.arange(_MOMENTS) * len(envelope) // _MOMENTS
+        times = (begin + places) / rate
+        weight = blackman_harris(_MOMENTS) * envelope[places]
+        gain = (
+            sound.gain * sound.part.gain_at(sound.note.t_s + times) * self.track.gain_at(times) * weight / blackman_harris(_MOMENTS).sum()
+        )
+        pan = np.clip(self.track.pan_at(times) + sound.part.pan_at(sound.note.t_s + times), -1.0, 1.0)
+        moving, ratio = self.partials.moving, self.partials.ratio
+        amplitude = self.partials.amplitude[:, None] if moving is None else np.stack(list(moving(times)))
+        if not sound.held:
+            amplitude = amplitude * 10 ** (-3 * times / self.partials.t60[:, None])
+        limit = band_limit(float(self.track.hz_at(times).mean()) * ratio, rate)
+        found: NDArray[np.float64] = np.abs(
+            (np.broadcast_to(amplitude, (len(ratio), _MOMENTS)) * gain) @ np.stack(pan_gains(pan), axis=1)
+        ).T
+        return found * limit
+
     def lines(self, first: float, last: float, at: float) -> _Line:
         """The partials between `first` and `last`, with the levels they have at `at` (all s)."""
         hz = self.track.hz_at(np.clip(np.linspace(first, last, 9) - self.onset, 0.0, None))
@@ -105,11 +169,12 @@ class Expected:
 class Listener:
     """Measures notes in the file that `read` reads, knowing all that should sound in it; `step` is that of its samples."""
 
-    def __init__(self, expected: Iterable[Expected], sample_rate: int, step: float, read: Reader, tolerance: Tolerance = EXACT) -> None:
+    def __init__(self, expected: Iterable[Expected], sample_rate: int, step: float, read: Reader, hearing: Hearing = Hearing()) -> None:
         self._all = sorted(expected, key=lambda one: one.onset)
         self._rate = sample_rate
         self._read = read
-        self._tolerance = tolerance
+        self._hearing = hearing
+        self._tolerance = tolerance = hearing.tolerance
         # Dither leaves an error of variance step^2 / 4: the changes of two channels have four times that. Single milliseconds reach more.
         self._noise = max(1.5 * step, tolerance.noise)
         self._onsets = np.array([one.onset for one in self._all])
@@ -197,33 +262,56 @@ class Listener:
             return Finding("masked", why="too quiet, or no partial is steady")
         if self._covered(one, strongest, float(level[strongest]), (first, last)):
             return Finding("masked", why="another partial is too near or too loud")
-        return self._compare(one, float(own.low[strongest]), float(level[strongest]), first, last)
+        return self._compare(one, own, level, (first, last))
 
-    def _covered(self, one: Expected, strongest: int, level: float, window: tuple[float, float]) -> bool:
-        """Whether another partial, of this note or another, spoils the measurement of the strongest one."""
+    def _covered(self, one: Expected, place: int, level: float, window: tuple[float, float]) -> bool:
+        """Whether another partial, of this note or another, spoils the measurement of the one at `place`."""
         first, last = window
         near = _NEAR / (last - first)
         own = one.lines(first, last, first)
-        hz = float(own.low[strongest])
-        others = np.arange(len(own.low)) != strongest
+        hz = float(own.low[place])
+        others = np.arange(len(own.low)) != place
         if np.any(others & (np.abs(own.low - hz) < near) & (own.level > level * _NEAR_LEVEL)):
             return True
-        low, high = np.searchsorted(self._onsets, (first - self._longest, last))
-        return any(
-            other is not one and other.end > first and _spoils(other.lines(first, last, first), hz, level, near)
-            for other in self._all[low:high]
-        )
+        return any(_spoils(line, hz, level, near) for line in self._around(one, window))
 
-    def _compare(self, one: Expected, hz: float, level: float, first: float, last: float) -> Finding:
-        """Measure the partial expected at `hz` in the louder channel."""
-        left, right = (float(gain) for gain in pan_gains(np.array(one.sound.place_at((first + last) / 2 - one.onset))))
-        samples = self._read(math.ceil(first * self._rate), math.floor(last * self._rate))[:, int(right > left)]
-        found, strength = strongest_line(samples, self._rate, hz, _SEARCH / (last - first))
-        if strength < level * max(left, right) * _LOST_LEVEL:
-            return Finding("failed", why=f"nothing sounds near {hz:.2f} Hz")
-        cents = 1200 * math.log2(found / hz)
-        within = abs(cents) <= self._tolerance.pitch_cents
-        return Finding("measured" if within else "failed", cents, "" if within else f"{cents:+.2f} cents off")
+    def _around(self, one: Expected, window: tuple[float, float]) -> Iterator[_Line]:
+        """What else sounds in the window, at its loudest."""
+        first, last = window
+        low, high = np.searchsorted(self._onsets, (first - self._longest, last))
+        return (other.lines(first, last, first) for other in self._all[low:high] if other is not one and other.end > first)
+
+    def _compare(self, one: Expected, own: _Line, level: NDArray[np.float64], window: tuple[float, float]) -> Finding:
+        """Measure the strongest partials in the louder channel, those besides the first one where they stand alone too."""
+        first, last = window
+        asked = one.through(first, last) * self._hearing.response(own.low)
+        order = np.argsort(-level, kind="stable")[:_MOST_PARTIALS]
+        side = int(asked[1, order[0]] > asked[0, order[0]])
+        spectrum = Spectrum(self._read(math.ceil(first * self._rate), math.floor(last * self._rate))[:, side], self._rate)
+        peaks: list[Peak] = []
+        for place in order:
+            hz, strength = float(own.low[place]), float(asked[side, place])
+            if peaks and (
+                level[place] < max(level[order[0]] * _WEAKEST, self._tolerance.quiet)
+                or self._covered(one, int(place), float(level[place]), window)
+            ):
+                continue
+            found_hz, found = spectrum.line(hz, _SEARCH / (last - first))
+            if found < strength * _LOST_LEVEL:
+                return Finding("failed", why=f"nothing sounds near {hz:.2f} Hz")
+            peaks.append(Peak(hz, found_hz, 20 * math.log10(found / strength)))
+        return self._judged(tuple(peaks))
+
+    def _judged(self, peaks: tuple[Peak, ...]) -> Finding:
+        tolerance, softest = self._tolerance, -self._tolerance.level_db - self._hearing.softer_db
+        for peak in peaks:
+            if abs(peak.cents) > tolerance.pitch_cents:
+                which = "" if peak is peaks[0] else f"its partial at {peak.hz:.2f} Hz is "
+                return Finding("failed", peaks[0].cents, f"{which}{peak.cents:+.2f} cents off", peaks)
+        for peak in peaks:
+            if not softest <= peak.level_db <= tolerance.level_db:
+                return Finding("failed", peaks[0].cents, f"its partial at {peak.hz:.2f} Hz is {peak.level_db:+.2f} dB off", peaks)
+        return Finding("measured", peaks[0].cents, peaks=peaks)
 
 
 def _spoils(line: _Line, hz: float, level: float, near: float) -> bool:
@@ -240,18 +328,25 @@ def blackman_harris(frames: int) -> NDArray[np.float64]:
 
 
 def strongest_line(samples: NDArray[np.float64], sample_rate: int, hz: float, reach: float) -> tuple[float, float]:
-    """Frequency in Hz and amplitude of the strongest sinusoid within `reach` Hz of `hz`.
+    """Frequency in Hz and amplitude of the strongest sinusoid within `reach` Hz of `hz`."""
+    return Spectrum(samples, sample_rate).line(hz, reach)
 
-    Blackman-Harris window, four-fold zero padding, parabola through the logarithms of the magnitudes.
-    """
-    window = blackman_harris(len(samples))
-    size = scipy.fft.next_fast_len(4 * len(samples), real=True)
-    magnitude = np.abs(scipy.fft.rfft(samples * window, size)) + 1e-30
-    bin_hz = sample_rate / size
-    low = max(1, math.floor((hz - reach) / bin_hz))
-    high = min(len(magnitude) - 2, math.ceil((hz + reach) / bin_hz))
-    top = low + int(np.argmax(magnitude[low : high + 1]))
-    before, here, after = np.log(magnitude[top - 1 : top + 2])
-    bend = before - 2 * here + after
-    place = top + (0.5 * (before - after) / bend if bend < 0 else 0.0)
-    return float(place * bin_hz), float(magnitude[top] * 2 / window.sum())
+
+class Spectrum:
+    """The spectrum of samples (n,): Blackman-Harris window, four-fold zero padding."""
+
+    def __init__(self, samples: NDArray[np.float64], sample_rate: int) -> None:
+        window = blackman_harris(len(samples))
+        size = scipy.fft.next_fast_len(4 * len(samples), real=True)
+        self._magnitude = np.abs(scipy.fft.rfft(samples * window, size)) * (2 / window.sum()) + 1e-30
+        self._bin_hz = sample_rate / size
+
+    def line(self, hz: float, reach: float) -> tuple[float, float]:
+        """Frequency in Hz and amplitude of the strongest sinusoid within `reach` Hz of `hz`, by a parabola through the logarithms."""
+        low = max(1, math.floor((hz - reach) / self._bin_hz))
+        high = min(len(self._magnitude) - 2, math.ceil((hz + reach) / self._bin_hz))
+        top = low + int(np.argmax(self._magnitude[low : high + 1]))
+        before, here, after = np.log(self._magnitude[top - 1 : top + 2])
+        bend = before - 2 * here + after
+        past = 0.5 * (before - after) / bend if bend < 0 else 0.0
+        return float((top + past) * self._bin_hz), float(np.exp(here - 0.25 * (before - after) * past))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.engine.audio import files
-from app.engine.audio.envelopes import Samples
-from app.engine.audio.listening import Expected, Finding, Listener
+from app.engine.audio.alone import Alone
+from app.engine.audio.balance import Balance
+from app.engine.audio.effects import blocker_gain
+from app.engine.audio.listening import Expected, Finding, Hearing, Listener
 from app.engine.audio.meters import LevelMeter, LoudnessMeter, PeakMeter, decibels
 from app.engine.audio.mix import CEILING_DBTP, Mix, Settings, lay_out
 from app.engine.audio.sounds import Sound
@@ -33,6 +36,7 @@ _AUDIBLE_S = 0.05
 _SILENT = 10 ** (-90 / 20)
 _OFFSET_FROM_S = 1.0
 _HEARD = 0.7
+_LIMITED_DB = 12.0
 _CHOICE, _SOLO_CHOICE = 0x6E6F7465, 0x736F6C6F
 
 
@@ -62,17 +66,19 @@ def verify_mix(path: Path, mix: Mix, progress: Progress | None = None, *, gain: 
         `ok`; `reasons`, sentences for every broken tolerance; `checks` on the file as a whole [{what, ok, measured, limit, unit}];
         `peak_dbfs`, `peak_dbtp`, `rms_db`, `lufs` (null: silence), `frames`; `loudness`, what was asked and reached in LUFS, the gain
         that took in dB, whether the limiter kept the file below it, the loudness range in LU and the loudest 400 ms and 3 s;
-        `notes` with counts of measured, measured_solo, masked and failed ones, the worst onset (s) and pitch (cents), and `rows` for up to
-        1,000 notes. A note is `measured_solo` where others cover it and it was rendered alone by the same code to be measured: at most
-        100 are.
+        `notes` with counts of measured, measured_solo, masked and failed ones, the worst onset (s), pitch (cents) and level of a partial
+        (dB), and `rows` for up to 1,000 notes, with up to four of their partials. A note is `measured_solo` where others cover it and it
+        was rendered alone by the same code to be measured: at most 100 are. `voices`: how loud each is, as `Balance` finds it.
     """
     levels = _read_levels(path, mix.settings.sample_rate)
     loudness = _loudness(levels, mix.settings, gain)
     checks = _checks(levels, mix, loudness, gain)
     covered = mix.settings.reverb is not None or (gain > 1.0 and _at_ceiling(levels, mix.settings))
-    notes = _listen_to_dry_mix(path, mix, progress) if covered else _listen(path, mix, progress, gain)
+    limited = not covered and _at_ceiling(levels, mix.settings)
+    heard = _listen_to_dry_mix(path, mix, progress) if covered else _listen(path, mix, progress, gain, limited)
     reasons = [f"{check['what']}: {check['measured']} {check['unit']}, must be {check['limit']}" for check in checks if not check["ok"]]
-    reasons += [f"note {row['index']} at {row['t_s']:.3f} s {row['why']}" for row in notes["rows"] if row["status"] == "failed"]
+    reasons += [f"note {row['index']} at {row['t_s']:.3f} s {row['why']}" for row in heard["notes"]["rows"] if row["status"] == "failed"]
+    reasons += [f"voice {row['voice_id']} {row['why']}" for row in heard["voices"] if row["status"] == "failed"]
     return {
         "ok": not reasons,
         "reasons": reasons[:100],
@@ -83,7 +89,7 @@ def verify_mix(path: Path, mix: Mix, progress: Progress | None = None, *, gain: 
         "rms_db": decibels(levels.level.rms),
         "lufs": loudness["reached_lufs"],
         "loudness": loudness,
-        "notes": notes,
+        **heard,
     }
 
 
@@ -149,7 +155,16 @@ def _listen_to_dry_mix(path: Path, mix: Mix, progress: Progress | None) -> dict[
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         other = Path(folder) / "dry.wav"
         files.write(other, dry.samples(), format="wav", bit_depth="32f", sample_rate=dry.settings.sample_rate)
-        return _listen(other, dry, progress) | {"listened_to": "dry mix"}
+        limited = (decibels(_peak(other)) or -math.inf) > CEILING_DBTP - files.EXACT.at_ceiling_db
+        heard = _listen(other, dry, progress, limited=limited)
+        return heard | {"notes": heard["notes"] | {"listened_to": "dry mix"}}
+
+
+def _peak(path: Path) -> float:
+    meter = PeakMeter()
+    for chunk in files.read(path):
+        meter.read(chunk)
+    return meter.true_peak
 
 
 def _level(sound: Sound) -> float:
@@ -165,8 +180,8 @@ def _reaches(sound: Sound, start_s: float, mix: Mix) -> bool:
     return sound.start + sound.envelope.attack + (start_s + _AUDIBLE_S) * mix.settings.sample_rate < mix.frames
 
 
-def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0) -> dict[str, Any]:
-    """Onset and pitch of the notes, or of 1,000 of them chosen by the seed."""
+def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0, limited: bool = False) -> dict[str, Any]:
+    """Onset, pitch and partials of the notes, or of 1,000 of them chosen by the seed; `limited` files may be softer than asked."""
     rate = mix.settings.sample_rate
     tolerance = files.FORMATS[mix.settings.format].tolerance
     turn_s = mix.turn / rate
@@ -174,14 +189,13 @@ def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0) 
     expected = [Expected(sound, start_s) for sound, start_s, _ in placed]
     shifts = (-turn_s, turn_s) if mix.turn else ()
     echoes = [Expected(sound, shift) for shift in shifts for sound, _, _ in placed]
+    hearing = Hearing(tolerance, blocker_gain, _LIMITED_DB if limited else 0.0)
     with files.opened(path, mix.settings.format) as file:
-        listener = Listener(
-            [*expected, *echoes],
-            rate,
-            files.step(mix.settings.bit_depth),
-            lambda first, last: _stretch(file, first, last, mix.turn),
-            tolerance,
-        )
+
+        def read(first: int, last: int) -> NDArray[np.float64]:
+            return _stretch(file, first, last, mix.turn)
+
+        listener = Listener([*expected, *echoes], rate, files.step(mix.settings.bit_depth), read, hearing)
         rows = []
         whole = [index for index, (_, _, heard) in enumerate(placed) if heard]
         chosen = [whole[place] for place in _chosen(len(whole), MOST_NOTES, (mix.settings.seed, _CHOICE))]
@@ -189,13 +203,15 @@ def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0) 
             rows.append(_row(index, expected[index], listener))
             if progress:
                 progress(_HEARD * (done + 1) / len(chosen))
+        faded = [one for one, (_, _, heard) in zip(expected, placed, strict=True) if not heard]
+        voices = Balance([*expected, *echoes], faded, rate, mix.frames, read).voices(hearing, mix.settings.seed)
     masked = [place for place, row in enumerate(rows) if row["status"] == "masked"]
     solos = [masked[place] for place in _chosen(len(masked), MOST_SOLOS, (mix.settings.seed, _SOLO_CHOICE))]
     for done, place in enumerate(solos):
         rows[place] = _solo_row(rows[place], expected[rows[place]["index"]], rate)
         if progress:
             progress(_HEARD + (1 - _HEARD) * (done + 1) / len(solos))
-    return _summary(rows, len(expected), tolerance) | {"rendered_alone": len(solos)}
+    return {"notes": _summary(rows, len(expected), tolerance) | {"rendered_alone": len(solos)}, "voices": voices}
 
 
 def _chosen(count: int, most: int, seeds: tuple[int, int]) -> list[int]:
@@ -207,33 +223,10 @@ def _chosen(count: int, most: int, seeds: tuple[int, int]) -> list[int]:
 
 def _solo_row(row: dict[str, Any], one: Expected, rate: int) -> dict[str, Any]:
     """The row of a masked note after it was rendered alone: what can be measured there is, the rest stays masked."""
-    found = _row(row["index"], one, Listener([one], rate, 0.0, _Solo(one, rate).read))
+    alone = Alone(one, rate)
+    found = _row(row["index"], one, Listener([one], rate, 0.0, lambda first, last: alone.span(first, last).T.astype(np.float64)))
     solo = {name: "measured_solo" if found[name] == "measured" else found[name] for name in ("status", "onset", "pitch")}
     return found | solo | {"why": f"alone {found['why']}" if solo["status"] == "failed" else found["why"]}
-
-
-class _Solo:
-    """One sound alone, by the code that renders it in the mix: as far as it was listened to, and no longer than it is rendered at once."""
-
-    def __init__(self, one: Expected, rate: int) -> None:
-        self._sound = one.sound
-        self._start = round(one.onset * rate)
-        self._rendered = np.zeros((2, 0), np.float32)
-
-    def read(self, first: int, last: int) -> NDArray[np.float64]:
-        """Samples `first` to `last` of the file as (n, 2), if nothing else were in it."""
-        out = np.zeros((last - first, 2))
-        low, high = max(first - self._start, 0), min(last - self._start, self._sound.frames)
-        if low < high:
-            part = self._sound.span(low, high) if self._sound.held else self._up_to(high)[:, low:high]
-            out[self._start + low - first : self._start + high - first] = part.T
-        return out
-
-    def _up_to(self, frames: int) -> Samples:
-        if self._rendered.shape[1] < frames:
-            self._rendered = np.zeros((2, frames), np.float32)
-            replace(self._sound, tone=replace(self._sound.tone, frames=frames)).add_to(self._rendered, 0)
-        return self._rendered
 
 
 def _stretch(file: soundfile.SoundFile, first: int, last: int, turn: int) -> NDArray[np.float64]:
@@ -260,6 +253,7 @@ def _row(index: int, one: Expected, listener: Listener) -> dict[str, Any]:
         "onset_error_s": onset.value,
         "pitch": pitch.status,
         "cents": pitch.value,
+        "partials": [{"hz": peak.hz, "found_hz": peak.found_hz, "level_db": peak.level_db} for peak in pitch.peaks],
         "why": "; ".join(finding.why for finding in (onset, pitch) if _tells(finding, status)),
     }
 
@@ -272,6 +266,7 @@ def _summary(rows: list[dict[str, Any]], total: int, tolerance: files.Tolerance)
     counts = Counter(row["status"] for row in rows)
     onsets = [abs(row["onset_error_s"]) for row in rows if row["onset_error_s"] is not None]
     cents = [abs(row["cents"]) for row in rows if row["cents"] is not None]
+    levels = [abs(partial["level_db"]) for row in rows for partial in row["partials"]]
     return {
         "listened_to": "file",
         "total": total,
@@ -279,5 +274,6 @@ def _summary(rows: list[dict[str, Any]], total: int, tolerance: files.Tolerance)
         **{status: counts[status] for status in STATUSES},
         "onsets": {"measured": len(onsets), "worst_s": max(onsets, default=None), "tolerance_s": tolerance.onset_s},
         "pitches": {"measured": len(cents), "worst_cents": max(cents, default=None), "tolerance_cents": tolerance.pitch_cents},
+        "partials": {"measured": len(levels), "worst_db": max(levels, default=None), "tolerance_db": tolerance.level_db},
         "rows": rows,
     }

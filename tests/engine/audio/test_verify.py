@@ -79,6 +79,41 @@ def test_a_note_out_of_time_is_caught(apart: Score, written: Written, seconds: f
     assert failed[0]["onset_error_s"] == pytest.approx(seconds, abs=0.003)
 
 
+@pytest.mark.parametrize("decibels", [-3.0, 3.0])
+def test_a_note_of_the_wrong_level_is_caught(apart: Score, written: Written, decibels: float) -> None:
+    notes = list(apart.notes)
+    notes[5] = replace(notes[5], amplitude=notes[5].amplitude * 10 ** (decibels / 20))
+    report = verify(written(replace(apart, notes=tuple(notes)))[0], apart, SETTINGS)
+    (failed,) = [row for row in report["notes"]["rows"] if row["status"] == "failed"]
+    assert failed["index"] == 5
+    assert failed["partials"][0]["level_db"] == pytest.approx(decibels, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("player", "asked", "given"),
+    [
+        ("modal", {"resonator": "string", "stiffness": 1e-3}, {"resonator": "string", "stiffness": 1.4e-3}),
+        ("modal", {"damping": 0.5}, {"damping": 1.0}),
+        ("modal", {"decay_s": 1.5}, {"decay_s": 0.8}),
+        ("additive", {"brightness": 0.5}, {"brightness": 0.75}),
+        ("fm", {"index": 1.0}, {"index": 1.6}),
+        ("karplus_strong", {"decay_s": 2.0}, {"decay_s": 1.0}),
+    ],
+)
+def test_partials_that_are_not_those_of_the_instrument_are_caught(
+    written: Written, note: Make, score_of: Make, player: str, asked: Any, given: Any
+) -> None:
+    notes = [note(0.1 + 0.8 * place, 220.0 * 1.5**place) for place in range(3)]
+    right, wrong = (
+        score_of(notes, 3.0, voices=({"id": "v", "instrument": player, "parameters": parameters},)) for parameters in (asked, given)
+    )
+    report = verify(written(right)[0], right, SETTINGS)
+    assert report["ok"], report["reasons"]
+    assert report["notes"]["partials"]["measured"] > len(notes)
+    assert report["notes"]["partials"]["worst_db"] < 0.5
+    assert not verify(written(wrong)[0], right, SETTINGS)["ok"]
+
+
 def test_a_missing_note_is_caught(apart: Score, written: Written) -> None:
     without = replace(apart, notes=(*apart.notes[:5], replace(apart.notes[5], amplitude=1e-9), *apart.notes[6:]))
     report = verify(written(without)[0], apart, SETTINGS)
