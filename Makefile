@@ -35,7 +35,7 @@ run: $(RUNTIME)
 	$(BIN)/flask seed
 	exec $(BIN)/python run.py
 
-# The solvers that the tests run compiled are compiled beforehand, once.
+# The solvers and instruments that the tests run compiled are compiled beforehand, once.
 compiled: $(RUNTIME)
 	$(BIN)/python -m app.jobs.compiling
 

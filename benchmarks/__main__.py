@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("render", "audio", "rigid", "collisions", "nbody", "rest", "midi", "sockets"):
+for name in ("render", "plucked", "audio", "rigid", "collisions", "nbody", "rest", "midi", "sockets"):
     print(f"# {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

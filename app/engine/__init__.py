@@ -3,5 +3,5 @@
 Nothing in here knows Flask, SQL, a request or a clock. Everything is SI, right-handed, y up.
 """
 
-VERSION = "3"
+VERSION = "4"
 """Version of the engine's results: it changes whenever the same scene and seed would give other bytes."""

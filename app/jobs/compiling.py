@@ -1,4 +1,4 @@
-"""Compiled solvers for workers: made once in a process of its own, while the first jobs run uncompiled with the same results.
+"""Compiled solvers and instruments for workers: made once in a process aside, while the first jobs run plain with the same results.
 
 Run as `python -m app.jobs.compiling`, it fills the folder that NUMBA_CACHE_DIR names.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from app.engine.audio import instruments
 from app.engine.physics import solvers
 from app.engine.physics.scene import Body, Constraint, Physics, Scene
 from app.engine.physics.solvers import nbody
@@ -22,7 +23,7 @@ _MODULE = "app.jobs.compiling"
 
 
 class Compiled:
-    """The compiled solvers of a machine: NUMBA_CACHE_DIR, by default below the data. To be made before numba is imported.
+    """The compiled solvers and instruments of a machine: NUMBA_CACHE_DIR, by default below the data. To be made before numba is imported.
 
     By default each release has a folder of its own: numba may fail to read what it kept of other sources.
     """
@@ -42,17 +43,19 @@ class Compiled:
         return subprocess.Popen([sys.executable, "-m", _MODULE], preexec_fn=_step_back)  # noqa: PLW1509,S603  no thread runs yet
 
     def use(self) -> None:
-        """Run solvers compiled from now on, if they are ready; to be called between jobs."""
+        """Run solvers and instruments compiled from now on, if they are ready; to be called between jobs."""
         if not self.in_use and self.marker.exists():
             solvers.compiled(True)
+            instruments.compiled(True)
             self.in_use = True
 
 
 def _sources() -> str:
     """What the compiled code was made from, in short: it is made anew when that changes."""
     digest = hashlib.sha256(f"{sys.version} {version('numba')}".encode())
-    for path in sorted(Path(solvers.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for package in (solvers, instruments):
+        for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -63,22 +66,27 @@ def _step_back() -> None:
 def main() -> int:
     """Compile what is missing in the folder that NUMBA_CACHE_DIR names, and leave a marker that it is there; the exit code.
 
-    Each solver is compiled in a process of its own. Of several that are told to compile, one does and the others wait for it.
+    Each solver and instrument is compiled in a process of its own. Of several told to compile, one does and the others wait for it.
     """
     compiled = Compiled(".")
     with (compiled.folder / "compiling.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if compiled.marker.exists():
             return 0
-        makers = [subprocess.Popen([sys.executable, "-m", _MODULE, name]) for name in _EXAMPLES]  # noqa: S603
+        makers = [subprocess.Popen([sys.executable, "-m", _MODULE, name]) for name in (*_EXAMPLES, *_PLAYERS)]  # noqa: S603
         if sum(maker.wait() != 0 for maker in makers):
             return 1
         compiled.marker.touch()
         return 0
 
 
-def compile_solver(name: str) -> None:
-    """Run scenes with a compiled solver, which compiles it into NUMBA_CACHE_DIR."""
+def compile_one(name: str) -> None:
+    """Run scenes with a compiled solver, or play a compiled instrument, which compiles it into NUMBA_CACHE_DIR."""
+    if name in _PLAYERS:
+        instruments.compiled(True)
+        player = instruments.instrument(name)
+        player.render(instruments.Tone(440.0, 1000, 48000, player.validate({}), (0,)))
+        return
     solvers.compiled(True)
     for bodies, constraints in _EXAMPLES[name]():
         shown = Scene("", "", name, duration_s=1.0, loop=False, seed=0, physics=Physics(), bodies=bodies, constraints=constraints)
@@ -103,10 +111,11 @@ def _spring() -> Iterator[_Parts]:
 
 
 _EXAMPLES: Mapping[str, Callable[[], Iterator[_Parts]]] = {"ballistic": _ball, "nbody": _points, "particles": _spring}
+_PLAYERS = ("karplus_strong",)
 
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        compile_solver(sys.argv[1])
+        compile_one(sys.argv[1])
     else:
         sys.exit(main())

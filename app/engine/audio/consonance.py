@@ -31,7 +31,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.audio.instruments import Partials, Tone
-from app.engine.audio.instruments.partials import ring_s
 from app.engine.audio.sounds import Part, body_modes
 from app.engine.audio.tracks import Track
 from app.engine.errors import EngineError
@@ -227,7 +226,7 @@ def _spectrum(tone: Callable[[int], Partials], length_s: float) -> _Spectrum | N
     if not len(strongest):
         return None
     amplitude: Floats = np.sqrt(energy[strongest] / energy[strongest].sum())
-    return _Spectrum(first.ratio[strongest], amplitude, float(_SIXTY_DB / first.t60[strongest[0]]), ring_s(first))
+    return _Spectrum(first.ratio[strongest], amplitude, float(_SIXTY_DB / first.t60[strongest[0]]), first.ring_s)
 
 
 def _energy(partials: Partials, length_s: float) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.engine.audio.automation import Lane, lanes
 from app.engine.audio.envelopes import Adsr, Envelope, Samples
 from app.engine.audio.instruments import INSTRUMENTS, Instrument, Partials, Tone, instrument
-from app.engine.audio.instruments.partials import FADE_FROM, band_limit, ring_s, start_phases, sustained
+from app.engine.audio.instruments.partials import FADE_FROM, band_limit, start_phases, sustained
 from app.engine.audio.steady import Line, Member
 from app.engine.audio.tracks import Track
 from app.engine.catalogue import VOICE
@@ -220,7 +220,7 @@ def _sound(note: Note, part: Part, sample_rate: int, duration_s: float, seeds: t
     gate_s = min(note.duration_s, duration_s - note.t_s) if note.track else note.duration_s
     gate = max(1, round(gate_s * sample_rate))
     try:
-        ring = ring_s(part.instrument.partials(Tone(note.hz, gate, sample_rate, parameters, seeds, modes)))
+        ring = part.instrument.ring_s(Tone(note.hz, gate, sample_rate, parameters, seeds, modes))
     except EngineError as error:
         raise type(error)(error.message, f"{part.field}.{error.field}") from None
     held = part.instrument.sustains and (note.track is not None or (gate_s > _LONG_S and math.isinf(ring)))

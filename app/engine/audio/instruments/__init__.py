@@ -30,9 +30,17 @@ def instrument(name: str, field: str = "instrument") -> Instrument:
     return INSTRUMENTS[name]
 
 
+def compiled(enabled: bool) -> None:
+    """Use compiled loops (True) or plain ones (False) from now on, for the whole process. Both give the same bytes.
+
+    For workers and commands, which may take the time and memory of numba; set `NUMBA_CACHE_DIR` to a writable folder before.
+    """
+    karplus_strong.compiled(enabled)
+
+
 def describe() -> list[dict[str, Any]]:
     """Every instrument with its parameters, as served."""
     return [instrument.describe() for instrument in INSTRUMENTS.values()]
 
 
-__all__ = ["INSTRUMENTS", "Choice", "Instrument", "Partials", "Tone", "describe", "instrument"]
+__all__ = ["INSTRUMENTS", "Choice", "Instrument", "Partials", "Tone", "compiled", "describe", "instrument"]

@@ -14,6 +14,8 @@ from app.engine.quantity import Quantity
 
 Samples = NDArray[np.float32]
 
+_INAUDIBLE_DB = 100.0
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -66,6 +68,16 @@ class Partials:
             return self.amplitude
         return np.concatenate(list(self.moving(np.array([t_s]))))
 
+    @property
+    def ring_s(self) -> float:
+        """Seconds until the longest partial is 100 dB down; infinite when one does not decay."""
+        return inaudible_s(float(self.t60.max()))
+
+
+def inaudible_s(t60: float) -> float:
+    """Seconds until what falls by 60 dB in `t60` is 100 dB down."""
+    return t60 * _INAUDIBLE_DB / 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Tone:
@@ -97,6 +109,7 @@ class Instrument:
     sustains : whether it can hold and bend a tone for as long as wanted (a struck or plucked one may not)
     partials : the partials of a tone, strongest meaning first heard; what `verify` expects to find
     render : float32 (tone.frames,), within [-1, 1], before envelope and gain
+    rings : s until the tone is 100 dB down, where that is known without its partials
     """
 
     name: str
@@ -107,6 +120,11 @@ class Instrument:
     sustains: bool
     partials: Callable[[Tone], Partials]
     render: Callable[[Tone], Samples]
+    rings: Callable[[Tone], float] | None = None
+
+    def ring_s(self, tone: Tone) -> float:
+        """Seconds until the tone is 100 dB down; infinite when it does not decay. Raises EngineError when it cannot be played."""
+        return self.rings(tone) if self.rings else self.partials(tone).ring_s
 
     def validate(self, parameters: Mapping[str, Any], field: str = "parameters") -> dict[str, Any]:
         """All parameters with defaults filled in. Raises EngineError naming the offending field."""

@@ -9,17 +9,19 @@ Jaffe, Smith (1983), Computer Music Journal 7(2), 56-69: tuning by an allpass, d
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from app.engine.audio.instruments.instrument import Instrument, Partials, Samples, Tone
+from app.engine.audio.instruments import karplus_kernel as kernel
+from app.engine.audio.instruments.instrument import Instrument, Partials, Samples, Tone, inaudible_s
 from app.engine.audio.instruments.partials import STOP_AT
 from app.engine.quantity import Quantity
 
-_SHORT_LOOP = 110
+_LONG_LOOP = 90
 _SETTLED = 12
 _PADDED = 16
 _PEAK_FRAMES, _PEAK_TRIPS = 2048, 4
@@ -78,34 +80,58 @@ def _pluck(tone: Tone, delay: int) -> NDArray[np.float64]:
 
 def _render(tone: Tone) -> Samples:
     loop = _loop(tone)
-    pluck = _pluck(tone, loop.delay)
-    sound = _sound(loop, pluck, tone.frames)
+    sound = _rung(loop, _pluck(tone, loop.delay), tone.frames)
     return (sound / max(1.0, float(np.abs(sound).max(initial=0.0)))).astype(np.float32)
 
 
-def _sound(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    return (_in_one_filter if loop.delay < _SHORT_LOOP else _by_periods)(loop, pluck, frames)
+def _rung(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+    """The pluck and its round trips, (frames,)."""
+    sound = np.zeros(max(frames, loop.delay))
+    sound[: loop.delay] = pluck
+    _ring(sound, loop.delay, *loop.numerator.tolist(), loop.allpass)
+    return sound[:frames]
 
 
-def _in_one_filter(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    """The whole loop as one recursive filter; its cost goes with the period."""
-    excitation = np.zeros(frames)
-    excitation[: loop.delay] = pluck[:frames]
-    feedback = np.concatenate((loop.denominator, np.zeros(loop.delay + 1)))
-    feedback[loop.delay :] -= loop.numerator
-    sound: NDArray[np.float64] = scipy.signal.lfilter(loop.denominator, feedback, excitation)
-    return sound
+def plain(sound: NDArray[np.float64], delay: int, b0: float, b1: float, b2: float, a1: float) -> None:
+    """What the kernel does, to the byte: long loops trip by trip, short ones sample by sample."""
+    if delay >= _LONG_LOOP:
+        by_trips(sound, delay, b0, b1, b2, a1)
+        return
+    samples = sound.tolist()
+    kernel.ring(samples, delay, b0, b1, b2, a1)
+    sound[:] = samples
 
 
-def _by_periods(loop: _Loop, pluck: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    """Each round trip from the one before; its cost goes with the number of periods."""
-    trips = -(-frames // loop.delay)
-    sound = np.empty((trips, loop.delay))
-    sound[0] = pluck
-    state = np.zeros(2)
-    for trip in range(1, trips):
-        sound[trip], state = scipy.signal.lfilter(loop.numerator, loop.denominator, sound[trip - 1], zi=state)
-    return np.asarray(sound.reshape(-1)[:frames], dtype=np.float64)
+def by_trips(sound: NDArray[np.float64], delay: int, b0: float, b1: float, b2: float, a1: float) -> None:
+    """Each round trip from the one before; its cost goes with their number.
+
+    In a filter of one pole and no zeros every product but one is by 0 or 1, so that it rounds alike fused or not.
+    """
+    before, pole, state = np.concatenate((np.zeros(2), sound[:delay])), (1.0, a1), np.zeros(1)
+    for first in range(delay, len(sound), delay):
+        driven = b0 * before[2:] + b1 * before[1:-1] + b2 * before[:-2]
+        trip, state = scipy.signal.lfilter((1.0,), pole, driven, zi=state)
+        sound[first : first + delay] = trip[: len(sound) - first]
+        before = np.concatenate((before[-2:], trip))
+
+
+_ring: Callable[..., None] = plain
+
+
+def compiled(enabled: bool) -> None:
+    """Use the compiled loop (True) or the plain one (False) from now on. Both give the same bytes; compiling needs numba."""
+    global _ring  # noqa: PLW0603  one switch for the process, set when a worker starts
+    if not enabled:
+        _ring = plain
+        return
+    from app.engine.audio.instruments import karplus_compiled  # noqa: PLC0415  140 MB that the web process does without
+
+    _ring = karplus_compiled.ring
+
+
+def _rings(tone: Tone) -> float:
+    """As long as the fundamental: the smoothing takes as much or more from all above it."""
+    return inaudible_s(tone.parameters["decay_s"])
 
 
 def _partials(tone: Tone) -> Partials:
@@ -132,7 +158,7 @@ def _residues(loop: _Loop, pluck: NDArray[np.float64], omega: NDArray[np.float64
     late = loop.smoothing * back / (1 - loop.smoothing + loop.smoothing * back)
     late += back / (loop.allpass + back) - loop.allpass * back / (1 + loop.allpass * back)
     spectrum = np.abs(np.fft.rfft(pluck * keep ** -np.arange(len(pluck)), _PADDED * len(pluck)))
-    spectrum /= max(1.0, float(np.abs(_sound(loop, pluck, max(_PEAK_FRAMES, _PEAK_TRIPS * loop.delay))).max()))
+    spectrum /= max(1.0, float(np.abs(_rung(loop, pluck, max(_PEAK_FRAMES, _PEAK_TRIPS * loop.delay))).max()))
     found: NDArray[np.float64] = 2 * np.interp(omega, np.linspace(0, np.pi, len(spectrum)), spectrum) / np.abs(loop.delay + late)
     return found
 
@@ -158,4 +184,5 @@ INSTRUMENT = Instrument(
     sustains=False,
     partials=_partials,
     render=_render,
+    rings=_rings,
 )

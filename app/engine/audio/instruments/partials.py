@@ -22,7 +22,6 @@ _FEW = 64
 _SHARED = 1 << 14
 """Tables with more rows of partials than this are not kept."""
 
-_INAUDIBLE_DB = 100.0
 _DECAY = 3 * math.log(10)
 
 BRIGHTNESS = Quantity(
@@ -67,11 +66,6 @@ def band_limit(hz: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]
     across = np.clip((hz / sample_rate - FADE_FROM) / (STOP_AT - FADE_FROM), 0.0, 1.0)
     weight: NDArray[np.float64] = 0.5 + 0.5 * np.cos(np.pi * across)
     return weight
-
-
-def ring_s(partials: Partials) -> float:
-    """Seconds until the longest partial is 100 dB down; infinite when one does not decay."""
-    return float(partials.t60.max()) * _INAUDIBLE_DB / 60.0
 
 
 def start_phases(tone: Tone, partials: Partials) -> NDArray[np.float64]:
