@@ -156,7 +156,9 @@ class DissonanceSchema(ma.Schema):
     value = fields.Float(required=True, allow_none=True, metadata={"description": "null where no two notes sound together."})
     pairs = fields.Integer(required=True, metadata={"description": "Pairs of notes that sound together."})
     share = fields.Float(required=True, validate=validate.Range(0, 1), metadata={"description": "Of their weight, that was counted."})
-    left_out = fields.Integer(required=True, metadata={"description": "Notes that their instruments cannot play."})
+    left_out = fields.Integer(
+        required=True, metadata={"description": "Notes without partials, as noise is, and those that their instruments cannot play."}
+    )
 
 
 class ScoreReportSchema(ma.Schema):

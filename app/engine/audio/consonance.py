@@ -86,7 +86,7 @@ def dissonance(score: Score) -> dict[str, Any]:
     Returns
     -------
     {"value": the dissonance, None where no two notes sound together, "pairs": how many do, "share": of their weight that is counted, 0 to
-    1, "left_out": notes whose instrument cannot play them}
+    1, "left_out": notes without partials, or whose instrument cannot play them}
     """
     spectra = _Spectra(score)
     steps, left_out = _steps(score, spectra)
@@ -171,7 +171,7 @@ class _Spectra:
         return part.gain if part else 0.0
 
     def place(self, note: Note) -> int | None:
-        """The place of a note's spectrum; None when its instrument cannot play it."""
+        """The place of a note's spectrum; None when it has no partials, or its instrument cannot play it."""
         body = str(note.provenance.get("body_id", ""))
         brightness = None if note.brightness is None else round(min(1.0, max(0.0, note.brightness)) * _BRIGHTNESS_STEPS)
         lasting = math.ceil(math.log2(max(note.duration_s, 1e-3)))

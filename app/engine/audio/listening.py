@@ -8,18 +8,20 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from app.engine.audio.files import EXACT, Tolerance
+from app.engine.audio.instruments import Noise
 from app.engine.audio.instruments.partials import FADE_FROM, band_limit
 from app.engine.audio.sounds import Sound, pan_gains
 
 _ONSET_CLEAR_S = 0.050
 _LONGEST_ATTACK_S = 0.005
+_NARROWEST_NOISE_HZ = 1000.0
 _LOWEST_ONSET_HZ, _LOWEST_IN_STEP_HZ = 50.0, 500.0
 _BEFORE_S, _GUARD_S, _AFTER_S = 0.030, 0.010, 0.020
 _RISE = 10 ** (12 / 20)
@@ -118,6 +120,12 @@ class Expected:
         fixed = self.partials.phase is not None or self.sound.tone.parameters.get("start_phase") is not None
         return fixed and len(self.partials.ratio) > 1
 
+    @property
+    def narrow_noise(self) -> bool:
+        """Whether it is noise that may be silent by itself for longer than a millisecond."""
+        noise = self.sound.part.instrument.noise
+        return noise is not None and noise.bands(replace(self.sound.tone, hz=float(self.track.hz[0]))).width_hz < _NARROWEST_NOISE_HZ
+
     def of_one_sign(self, first: float, last: float) -> NDArray[np.bool_]:
         """Which partials (P,) keep their sign from `first` to `last` (s): the peak of one that does not is split, and beside its line."""
         if self.partials.moving is None:
@@ -158,12 +166,21 @@ class Expected:
     def lines(self, first: float, last: float, at: float) -> _Line:
         """The partials between `first` and `last`, with the levels they have at `at` (all s)."""
         hz = self.track.hz_at(np.clip(np.linspace(first, last, 9) - self.onset, 0.0, None))
+        if noise := self.sound.part.instrument.noise:
+            return self._bands(noise, hz, first, last)
         ratio = self.partials.ratio
         decay = 10 ** (-3 * max(0.0, at - self.onset) / self.partials.t60) if not self.sound.held else 1.0
         gain = self.sound.gain * self.gain_between(first, last)[1] * float(self.track.gain_at(np.array([max(0.0, at - self.onset)]))[0])
         amplitude = self.partials.amplitude_at(max(0.0, at - self.onset))
         limit = band_limit(hz.max() * ratio, self.sound.tone.sample_rate)
         return _Line(hz.min() * ratio, hz.max() * ratio, gain * np.abs(amplitude) * decay * limit)
+
+    def _bands(self, noise: Noise, hz: NDArray[np.float64], first: float, last: float) -> _Line:
+        """The bands of noise between `first` and `last` (s), where its pitches are `hz`, each at its loudest."""
+        found = [noise.bands(replace(self.sound.tone, hz=float(pitch))) for pitch in np.unique(hz)]
+        moving = self.track.gain_at(np.clip(np.linspace(first, last, 9) - self.onset, 0.0, None))
+        gain = self.sound.gain * self.gain_between(first, last)[1] * float(moving.max())
+        return _Line(found[0].low_hz, found[0].high_hz, gain * np.max([bands.amplitude for bands in found], axis=0))
 
 
 class Listener:
@@ -187,6 +204,8 @@ class Listener:
         lowest = _LOWEST_IN_STEP_HZ if one.in_step else _LOWEST_ONSET_HZ
         if attack > _LONGEST_ATTACK_S or one.sound.tone.hz < lowest:
             return Finding("masked", why="too slow or too low for its onset to be seen")
+        if one.narrow_noise:
+            return Finding("masked", why="a band of noise this narrow swells too slowly for its onset to be seen")
         if self._borders_within(one.onset - _ONSET_CLEAR_S, one.onset + _ONSET_CLEAR_S) > 1:
             return Finding("masked", why="another note begins or ends within 50 ms")
         rise = self._rise(one.onset)
@@ -227,6 +246,8 @@ class Listener:
 
     def pitch(self, one: Expected) -> Finding:
         """How sharp the note is, in cents, where it can be measured first; a held note has several chances."""
+        if one.sound.part.instrument.noise:
+            return Finding("masked", why="noise has no pitch to be measured")
         finding = Finding("masked", why="no stretch long enough without another onset or end")
         shortest = max(_SHORTEST_S, _PERIODS / one.sound.tone.hz)
         for first, last in self._windows(one):

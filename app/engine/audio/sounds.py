@@ -104,7 +104,11 @@ class Sound:
 
     def partials(self) -> Partials:
         """What the note is made of, wherever its track leads: the lowest pitch has the most partials below the limit of the band."""
-        return self.part.instrument.partials(replace(self.tone, hz=float(self.track.hz.min())))
+        return self.part.instrument.partials(self._lowest)
+
+    @property
+    def _lowest(self) -> Tone:
+        return replace(self.tone, hz=float(self.track.hz.min()))
 
     def render(self) -> Samples:
         """The whole note as (2, frames)."""
@@ -133,7 +137,7 @@ class Sound:
     def _still(self) -> Line | None:
         """The note at full level, if nothing but its envelope moves."""
         partials = self.partials()
-        if self.part.lanes or partials.moving is not None or not self.track.still:
+        if self.part.instrument.noise or self.part.lanes or partials.moving is not None or not self.track.still:
             return None
         hz = float(self.track.hz[0]) * partials.ratio
         amplitude = partials.amplitude * band_limit(hz, self.tone.sample_rate)
@@ -141,6 +145,16 @@ class Sound:
         gain = self.gain * 10 ** (float(self.track.gain_db[0]) / 20)
         left, right = pan_gains(np.clip(self.track.pan[0] + self.part.pan, -1.0, 1.0))
         return Line(hz[heard], amplitude[heard], cycles[heard], (gain * float(left), gain * float(right)))
+
+    def _sustained(self, first: int, last: int) -> Samples:
+        """Samples `first` to `last` as the instrument makes them, (last - first,)."""
+        track, noise = self.track, self.part.instrument.noise
+        if noise:
+            return noise.along(self._lowest, first, last, track.hz_at)
+        times = np.arange(first, last) / self.tone.sample_rate
+        partials = self.partials()
+        phases = start_phases(self.tone, partials)
+        return sustained(partials, phases, times, track.cycles_at(times), track.hz_at(times), self.tone.sample_rate)
 
     @property
     def place(self) -> float:
@@ -170,9 +184,7 @@ class Sound:
             return np.multiply.outer(np.array(self._still.gains, dtype=np.float32), samples)
         track = self.track
         times = np.arange(first, last) / self.tone.sample_rate
-        partials = self.partials()
-        phases = start_phases(self.tone, partials)
-        samples = sustained(partials, phases, times, track.cycles_at(times), track.hz_at(times), self.tone.sample_rate)
+        samples = self._sustained(first, last)
         if self.part.lanes:
             samples *= track.gain_at(times).astype(np.float32)
             self.envelope.apply(samples, first)

@@ -165,6 +165,12 @@ def test_a_body_that_is_struck_where_none_of_its_modes_moves_is_left_out():
     assert (found["value"], found["left_out"]) == (None, 2)
 
 
+def test_noise_has_no_partials_to_be_rough():
+    voices = [{"id": "v", "instrument": "sine"}, {"id": "n", "instrument": "noise"}]
+    found = dissonance(score(note(440.0), note(470.0), note(450.0, voice="n"), voices=voices))
+    assert (found["value"], found["left_out"]) == (value(note(440.0), note(470.0), instrument="sine"), 1)
+
+
 def test_a_note_that_moves_is_heard_where_it_is():
     """A sine gliding from a unison through the roughest distance to a fifth, beside one that stays."""
     rising = (440.0 + np.linspace(0.0, 220.0, 1601)).tolist()

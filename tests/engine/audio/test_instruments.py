@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy
+from numpy.typing import NDArray
 
 from app.engine.audio.instruments import INSTRUMENTS, Instrument, Tone, compiled, describe, instrument, karplus_kernel
 from app.engine.audio.instruments.karplus_strong import _loop, _pluck, _rung, by_trips, plain
@@ -22,14 +23,16 @@ from app.engine.music.score import Note, Score
 RATE = 48000
 ALL = pytest.mark.parametrize("player", INSTRUMENTS.values(), ids=INSTRUMENTS)
 # Noise going round a loop has wide lines, and a linear filter makes no others.
-LINES = [player for player in INSTRUMENTS.values() if player.name != "karplus_strong"]
+PITCHED = [player for player in INSTRUMENTS.values() if player.noise is None]
+LINES = [player for player in PITCHED if player.name != "karplus_strong"]
+IN_TUNE = pytest.mark.parametrize("player", PITCHED, ids=lambda player: player.name)
 
 
 def tone(player: Instrument, hz: float, seconds: float = 1.0, seed: int = 1, rate: int = RATE, **parameters: object) -> Tone:
     return Tone(hz, round(seconds * rate), rate, player.validate(parameters), (seed, 0))
 
 
-@ALL
+@IN_TUNE
 def test_an_instrument_is_in_tune_over_its_whole_range(player: Instrument) -> None:
     for hz in np.geomspace(*player.pitch_range, 13):
         one = tone(player, float(hz), max(0.75, 30 / hz))
@@ -89,7 +92,7 @@ def test_a_note_starts_and_ends_in_silence(player: Instrument, note: Callable[..
         assert np.abs(samples).max() > 0.01
 
 
-@ALL
+@IN_TUNE
 def test_a_note_in_a_file_is_found_at_its_pitch(
     player: Instrument, note: Callable[..., Note], score_of: Callable[..., Score], written: Callable[..., tuple[Path, Any]]
 ) -> None:
@@ -319,6 +322,107 @@ def test_fm_that_would_not_be_heard_is_refused_by_name() -> None:
     with pytest.raises(Unsupported, match="smaller ratios") as refused:
         FM.partials(tone(FM, 5000.0, carrier_ratio=20.0))
     assert refused.value.field == "parameters.carrier_ratio"
+
+
+NOISE = INSTRUMENTS["noise"]
+
+
+def density(sound: NDArray[np.float32], length: int = 8192) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies in Hz and power density, by Welch's method."""
+    hz, power = scipy.signal.welch(sound.astype(np.float64), RATE, "blackmanharris", length)
+    return hz, power
+
+
+@pytest.mark.parametrize(("color", "slope"), [("white", 0.0), ("pink", -3.01), ("brown", -6.02)])
+@pytest.mark.parametrize("low", [100.0, 1500.0])
+def test_the_power_of_noise_falls_as_its_color_says(color: str, slope: float, low: float) -> None:
+    hz, power = density(NOISE.render(tone(NOISE, 440.0, 30.0, color=color, spectrum="whole")))
+    three_octaves = (hz >= low) & (hz <= 8 * low)
+    found = np.polyfit(np.log2(hz[three_octaves]), 10 * np.log10(power[three_octaves]), 1)[0]
+    assert found == pytest.approx(slope, abs=0.3)
+
+
+@pytest.mark.parametrize(("hz", "octaves"), [(60.0, 1.0), (440.0, 1 / 6), (440.0, 1.0), (1000.0, 4.0), (5000.0, 0.5)])
+def test_a_band_of_noise_lies_around_the_pitch(hz: float, octaves: float) -> None:
+    """Its half-power points are the edges of the band, and in the middle between them in octaves is the pitch."""
+    frequency, power = density(NOISE.render(tone(NOISE, hz, 60.0, bandwidth=octaves)), 65536)
+    half = 2 ** (octaves / 2)
+    levels = []
+    for ratio in (0.5 / half, 1 / half, 1.0, half, 2 * half):
+        # So narrow that the band's edge is nearly straight there, and so wide that chance is down to half a decibel.
+        near = np.abs(np.log2(frequency[1:] / (ratio * hz))) < octaves / 20
+        levels.append(10 * np.log10(power[1:][near].mean()))
+    assert levels[1] - levels[2] == pytest.approx(-3.01, abs=1.0)
+    assert levels[3] - levels[2] == pytest.approx(-3.01, abs=1.0)
+    assert max(levels[0], levels[4]) - levels[2] < -9.0
+
+
+@pytest.mark.parametrize("hz", [16.0, 440.0, 16000.0])
+@pytest.mark.parametrize("parameters", [{"spectrum": "whole", "color": "brown"}, {"bandwidth": 1 / 6}, {"bandwidth": 8, "color": "pink"}])
+def test_noise_is_as_loud_at_every_pitch_and_width(hz: float, parameters: dict[str, object]) -> None:
+    sound = NOISE.render(tone(NOISE, hz, 20.0, **parameters)).astype(np.float64)
+    # A band of 2 Hz swells and fades some forty times in 20 s.
+    assert np.sqrt(np.mean(sound**2)) == pytest.approx(0.2, rel=0.15)
+    assert np.abs(sound).max() <= 1.0
+
+
+def test_a_note_of_noise_is_the_beginning_of_a_longer_one() -> None:
+    long, short = (NOISE.render(tone(NOISE, 200.0, seconds)) for seconds in (1.0, 0.3))
+    assert np.array_equal(long[: len(short)], short)
+
+
+def test_held_noise_follows_its_pitch_and_goes_on_where_a_span_ends(note: Callable[..., Note], score_of: Callable[..., Score]) -> None:
+    track = {"rate": 200, "hz": [500.0] * 400 + np.geomspace(500.0, 4000.0, 400).tolist() + [4000.0] * 400}
+    score = score_of([note(0.0, 500.0, duration_s=6.0, track=track)], 6.0, voices=voice_of(NOISE))
+    (sound,) = lay_out(score, Settings()).sounds
+    whole = sound.span(0, sound.frames)
+    cut = [sound.span(first, min(first + 7001, sound.frames)) for first in range(0, sound.frames, 7001)]
+    assert np.array_equal(np.concatenate(cut, axis=1), whole)
+    for first, hz in ((0.2, 500.0), (4.2, 4000.0)):
+        frequency, power = density(whole[0, round(first * RATE) : round((first + 1.6) * RATE)], 2048)
+        # Of a band of one octave the mean of log f is that of its edges, where its skirts weigh little.
+        inside = (frequency > hz / 2) & (frequency < 2 * hz)
+        middle = np.exp2(np.average(np.log2(frequency[inside]), weights=power[inside] / frequency[inside]))
+        assert middle == pytest.approx(hz, rel=0.08)
+
+
+def test_the_self_check_hears_when_noise_begins_and_asks_for_no_pitch(
+    note: Callable[..., Note], score_of: Callable[..., Score], written: Callable[..., tuple[Path, Any]]
+) -> None:
+    given = ({"spectrum": "whole"}, {"spectrum": "whole", "color": "brown"}, {"bandwidth": 2}, {"bandwidth": 1 / 6})
+    voices = tuple({"id": f"v{place}", "instrument": "noise", "parameters": parameters} for place, parameters in enumerate(given))
+    notes = [note(0.1 + 0.5 * place, 1500.0, voice_id=f"v{place % 4}", duration_s=0.2) for place in range(16)]
+    score = score_of(notes, 8.5, voices=voices)
+    report = verify(written(score)[0], score, Settings())
+    assert report["ok"], report["reasons"]
+    assert report["notes"]["onsets"]["measured"] == 12
+    assert report["notes"]["pitches"]["measured"] == 0
+    masked = [row["why"] for row in report["notes"]["rows"] if row["status"] == "masked"]
+    assert len(masked) == 4
+    assert all("too slowly" in why and "no pitch" in why for why in masked)
+
+
+def test_a_late_burst_of_noise_is_found_out(
+    note: Callable[..., Note], score_of: Callable[..., Score], written: Callable[..., tuple[Path, Any]]
+) -> None:
+    early, late = (
+        score_of([note(t_s, 440.0, duration_s=0.2)], 1.0, voices=({"id": "v", "instrument": "noise", "parameters": {"spectrum": "whole"}},))
+        for t_s in (0.2, 0.21)
+    )
+    report = verify(written(late)[0], early, Settings())
+    assert not report["ok"]
+    assert report["notes"]["rows"][0]["onset_error_s"] == pytest.approx(0.010, abs=0.001)
+
+
+def test_a_tone_is_not_measured_inside_noise_but_beside_it(
+    note: Callable[..., Note], score_of: Callable[..., Score], written: Callable[..., tuple[Path, Any]]
+) -> None:
+    voices = ({"id": "noise", "instrument": "noise", "parameters": {"bandwidth": 1 / 6}}, {"id": "v", "instrument": "sine"})
+    notes = [note(0.0, 8000.0, voice_id="noise", duration_s=4.0), note(0.5, 8000.0), note(1.5, 125.0), note(2.5, 2000.0)]
+    score = score_of(notes, 5.0, voices=voices)
+    report = verify(written(score)[0], score, Settings())
+    assert report["ok"], report["reasons"]
+    assert {row["hz"]: row["pitch"] for row in report["notes"]["rows"]} == {8000.0: "masked", 125.0: "measured", 2000.0: "measured"}
 
 
 def test_brightness_is_the_index_of_fm() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.engine.audio.instruments import additive, fm, karplus_strong, modal, sine, waveforms
-from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
+from app.engine.audio.instruments import additive, fm, karplus_strong, modal, noise, sine, waveforms
+from app.engine.audio.instruments.instrument import Choice, Instrument, Noise, Partials, Tone
 from app.engine.errors import EngineError
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -19,6 +19,7 @@ INSTRUMENTS: dict[str, Instrument] = {
         waveforms.SQUARE,
         waveforms.SAW,
         fm.INSTRUMENT,
+        noise.INSTRUMENT,
     )
 }
 
@@ -43,4 +44,4 @@ def describe() -> list[dict[str, Any]]:
     return [instrument.describe() for instrument in INSTRUMENTS.values()]
 
 
-__all__ = ["INSTRUMENTS", "Choice", "Instrument", "Partials", "Tone", "compiled", "describe", "instrument"]
+__all__ = ["INSTRUMENTS", "Choice", "Instrument", "Noise", "Partials", "Tone", "compiled", "describe", "instrument"]

@@ -99,6 +99,34 @@ class Tone:
         return np.random.Generator(np.random.PCG64(self.seed))
 
 
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Where noise is heard: bands from `low_hz` to `high_hz` (B,), each of an amplitude (B,) that it does not exceed for long.
+
+    `width_hz` lies between the half-power points of the whole: such noise swells and fades within about 1 / `width_hz` seconds.
+    """
+
+    low_hz: NDArray[np.float64]
+    high_hz: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+    width_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What an instrument without partials has in their place.
+
+    Attributes
+    ----------
+    along : (tone, first, last, hz_at) to samples `first` to `last` of a tone that moves, float32: `hz_at` gives its pitches at times (n,)
+        in s after the start, and `tone.hz` is the lowest of them
+    bands : where a tone is heard
+    """
+
+    along: Callable[[Tone, int, int, Callable[[NDArray[np.float64]], NDArray[np.float64]]], Samples]
+    bands: Callable[[Tone], Bands]
+
+
 @dataclass(frozen=True)
 class Instrument:
     """An instrument.
@@ -110,6 +138,7 @@ class Instrument:
     partials : the partials of a tone, strongest meaning first heard; what `verify` expects to find
     render : float32 (tone.frames,), within [-1, 1], before envelope and gain
     rings : s until the tone is 100 dB down, where that is known without its partials
+    noise : in place of partials, which one that makes noise has none of
     """
 
     name: str
@@ -121,6 +150,7 @@ class Instrument:
     partials: Callable[[Tone], Partials]
     render: Callable[[Tone], Samples]
     rings: Callable[[Tone], float] | None = None
+    noise: Noise | None = None
 
     def ring_s(self, tone: Tone) -> float:
         """Seconds until the tone is 100 dB down; infinite when it does not decay. Raises EngineError when it cannot be played."""
@@ -151,6 +181,7 @@ class Instrument:
             "description": self.description,
             "pitch_range": {"low_hz": self.pitch_range[0], "high_hz": self.pitch_range[1]},
             "sustains": self.sustains,
+            "pitched": self.noise is None,
             "parameters": numbers + [choice.describe() for choice in self.choices],
         }
 
