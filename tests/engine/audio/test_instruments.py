@@ -422,7 +422,7 @@ def test_a_tone_is_not_measured_inside_noise_but_beside_it(
     score = score_of(notes, 5.0, voices=voices)
     report = verify(written(score)[0], score, Settings())
     assert report["ok"], report["reasons"]
-    assert {row["hz"]: row["pitch"] for row in report["notes"]["rows"]} == {8000.0: "masked", 125.0: "measured", 2000.0: "measured"}
+    assert {row["hz"]: row["pitch"] for row in report["notes"]["rows"]} == {8000.0: "measured_solo", 125.0: "measured", 2000.0: "measured"}
 
 
 def test_brightness_is_the_index_of_fm() -> None:
