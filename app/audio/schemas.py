@@ -254,6 +254,30 @@ class VoiceFoundSchema(ma.Schema):
     why = fields.String(required=True, metadata={"description": "Why it is masked or failed."})
 
 
+class PairFoundSchema(ma.Schema):
+    """Two notes that sound together for 10 s, and the loudest two of their partials that beat."""
+
+    notes = fields.List(fields.Integer(), required=True, metadata={"description": "Their places in the order of onsets."})
+    hz = fields.List(fields.Float(), required=True, metadata={"description": "The two partials."})
+    from_s = fields.Float(required=True)
+    to_s = fields.Float(required=True)
+    asked_hz = fields.Float(required=True, metadata={"description": "Beats per second: the difference of the partials."})
+    found_hz = _measured("How often their level swells in a second.")
+    status = fields.String(required=True, validate=validate.OneOf(("measured", "masked", "failed")))
+    why = fields.String(required=True, metadata={"description": "Why it is masked or failed."})
+
+
+class BeatsFoundSchema(ma.Schema):
+    """Pairs of notes that beat with 0.2 to 20 Hz for 10 s; the 20 loudest are measured."""
+
+    pairs = fields.Integer(required=True)
+    measured = fields.Integer(required=True)
+    masked = fields.Integer(required=True)
+    failed = fields.Integer(required=True)
+    tolerance_hz = fields.Float(required=True)
+    rows = fields.List(fields.Nested(PairFoundSchema), required=True)
+
+
 class RenderReportSchema(ma.Schema):
     """The finished file measured against its score. Reports of older engines lack what came later."""
 
@@ -268,6 +292,7 @@ class RenderReportSchema(ma.Schema):
     loudness = fields.Dict(required=True, metadata={"description": "What was asked and reached, and what that took."})
     notes = fields.Nested(NotesFoundSchema, required=True)
     voices = fields.List(fields.Nested(VoiceFoundSchema))
+    beats = fields.Nested(BeatsFoundSchema)
     scenes = fields.List(fields.Dict(), metadata={"description": "Of a piece: when each scene begins and ends, s."})
 
 

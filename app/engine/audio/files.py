@@ -33,6 +33,7 @@ class Tolerance:
     onset_s, pitch_cents, level_db : errors of single notes, and of each of their partials
     quiet, highest : notes are looked for above this amplitude, and their partials below this fraction of the rate
     noise : of full scale: the smallest that is taken for more than noise
+    beat_hz : error of the rate at which two partials beat
     loudness_lu : how far loudness may be from what was asked
     at_ceiling_db : how far below the limiter's ceiling the true peak of a limited file may be
     """
@@ -42,6 +43,7 @@ class Tolerance:
     onset_s: float = 0.003
     pitch_cents: float = 1.0
     level_db: float = 1.5
+    beat_hz: float = 0.02
     quiet: float = 10 ** (-70 / 20)
     highest: float = 0.5
     noise: float = 0.0
@@ -93,6 +95,7 @@ _HEARD = Tolerance(
     onset_s=0.012,
     pitch_cents=10.0,
     level_db=3.0,
+    beat_hz=0.05,
     quiet=10 ** (-40 / 20),
     highest=0.3,
     noise=10 ** (-60 / 20),
