@@ -161,6 +161,9 @@ def test_the_modes_of_a_free_bar_are_those_of_the_textbook() -> None:
         ({"resonator": "bar"}, [1.0, 2.7565, 5.4039, 8.9330, 13.3443]),
         ({"resonator": "string", "stiffness": 0.0005}, [n * np.sqrt((1 + 0.0005 * n * n) / 1.0005) for n in range(1, 6)]),
         ({"resonator": "string", "stiffness": 0.0}, [1.0, 2.0, 3.0, 4.0, 5.0]),
+        ({"resonator": "membrane"}, [1.0, 1.5933, 2.1355, 2.2954, 2.6531]),
+        ({"resonator": "plate"}, [1.0, 2.5, 4.0, 5.0, 6.5]),
+        ({"resonator": "bell"}, [1.0, 0.5, 1.2, 1.5, 2.0]),
     ],
 )
 def test_the_partials_of_a_struck_body_are_where_theory_puts_them(parameters: dict[str, object], ratios: list[float]) -> None:

@@ -1,13 +1,15 @@
-"""Struck resonators: the modes of a free bar, a stiff string or the scene's own body, each dying away at its own rate.
+"""Struck resonators: the modes of an ideal body or of the scene's own, each dying away at its own rate.
 
 References
 ----------
-Fletcher, Rossing (1998), The Physics of Musical Instruments, 2nd ed., sections 2.15 (bars) and 2.18 (stiff strings).
+Fletcher, Rossing (1998), The Physics of Musical Instruments, 2nd ed., sections 2.15 (bars), 2.18 (stiff strings), 3.4 (membranes), 3.12
+(plates) and 21 (bells).
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from app.engine.audio.instruments.instrument import Choice, Instrument, Partials, Tone
 from app.engine.audio.instruments.partials import BRIGHTNESS, START_PHASE, normalised, render_with, tilt
 from app.engine.errors import Unsupported
-from app.engine.physics.modes import bar_roots
+from app.engine.physics.modes import bar_roots, membrane_roots
 from app.engine.quantity import Quantity
 
 _FLETCHER = "Fletcher & Rossing, The Physics of Musical Instruments"
@@ -48,11 +50,41 @@ def _partials(tone: Tone) -> Partials:
     return _ideal(*(given[name] for name in ("resonator", "partials", "stiffness", "brightness", "decay_s", "damping")))
 
 
+def membrane_ratios(count: int) -> NDArray[np.float64]:
+    """Frequency ratios (count,) of a round membrane over its mode (0, 1): zeros of Bessel functions."""
+    roots = np.array([root.value for root in membrane_roots(count)])
+    ratios: NDArray[np.float64] = roots / roots[0]
+    return ratios
+
+
+def plate_ratios(count: int) -> NDArray[np.float64]:
+    """Frequency ratios (count,) of a thin square plate with supported edges, (m^2 + n^2) / 2, each once."""
+    order = np.arange(1, count + 2) ** 2
+    ratios: NDArray[np.float64] = np.unique(np.add.outer(order, order))[:count] / 2.0
+    return ratios
+
+
+def bell_ratios(count: int) -> NDArray[np.float64]:
+    """Frequency ratios of the lowest `count` partials, 7 at most, of a church bell in Simpson's tuning over its strike note."""
+    return np.array(_BELL[:count])
+
+
+_BELL = (1.0, 0.5, 1.2, 1.5, 2.0, 3.0, 4.0)
+"""Prime, hum, tierce, quint, nominal, superquint and octave nominal."""
+
+_RATIOS: dict[str, Callable[[int], NDArray[np.float64]]] = {
+    "bar": bar_ratios,
+    "membrane": membrane_ratios,
+    "plate": plate_ratios,
+    "bell": bell_ratios,
+}
+
+
 @functools.lru_cache(maxsize=256)
 def _ideal(resonator: str, count: int, stiffness: float, brightness: float, decay_s: float, damping: float) -> Partials:
-    """The modes of a free bar or a stiff string."""
-    ratio = bar_ratios(count) if resonator == "bar" else string_ratios(count, stiffness)
-    amplitude = tilt(count, brightness) / np.arange(1, count + 1)
+    """The modes of an ideal body."""
+    ratio = string_ratios(count, stiffness) if resonator == "string" else _RATIOS[resonator](count)
+    amplitude = tilt(len(ratio), brightness) / np.arange(1, len(ratio) + 1)
     return Partials(ratio=ratio, amplitude=normalised(amplitude), t60=decay_s * ratio**-damping)
 
 
@@ -66,7 +98,7 @@ def _own(modes: Partials, count: int, brightness: float) -> Partials:
 
 INSTRUMENT = Instrument(
     name="modal",
-    description="A struck bar, a string or the scene's own body: the modes of the resonator, the high ones dying first.",
+    description="A struck bar, string, drum, plate, bell or the scene's own body: the modes of the resonator, the high ones dying first.",
     quantities=(
         Quantity("partials", "N", "1", 1, 64, 8.0, "Number of modes.", "chosen for this service", integer=True),
         Quantity("decay_s", "T60", "s", 0.05, 30, 1.5, "Time in which the first mode falls by 60 dB.", _FLETCHER),
@@ -80,9 +112,10 @@ INSTRUMENT = Instrument(
     choices=(
         Choice(
             "resonator",
-            ("bar", "string", "own"),
+            ("bar", "string", "membrane", "plate", "bell", "own"),
             "bar",
-            "What rings: a free bar, a stiff string, or with `own` the body itself, as the solver resonator finds its modes and decays.",
+            "What rings: a free bar, a stiff string, a round membrane, a square plate on its edges, a church bell of up to 7 partials, "
+            "or with `own` the body itself, as the solver resonator finds its modes and decays.",
         ),
     ),
     pitch_range=(16.0, 16000.0),
