@@ -278,6 +278,24 @@ class BeatsFoundSchema(ma.Schema):
     rows = fields.List(fields.Nested(PairFoundSchema), required=True)
 
 
+class OctaveFoundSchema(ma.Schema):
+    """The power of an octave in dB, summed over windows and channels: 0 is a mean square of 1 in one window."""
+
+    hz = fields.Float(required=True, metadata={"description": "Its centre, as IEC 61260-1 has it."})
+    low_db = _measured("The least that the notes can make, with the tolerance; null where there is no least.")
+    high_db = _measured("The most that they can make.")
+    found_db = _measured("In the file; null is silence.")
+    status = fields.String(required=True, validate=validate.OneOf(("measured", "failed")))
+
+
+class SpectrumFoundSchema(ma.Schema):
+    """The long-term spectrum in octaves, beside what the partials of all notes make."""
+
+    windows = fields.Integer(required=True, metadata={"description": "Of half a second, evenly over the file."})
+    tolerance_db = fields.Float(required=True)
+    rows = fields.List(fields.Nested(OctaveFoundSchema), required=True)
+
+
 class RenderReportSchema(ma.Schema):
     """The finished file measured against its score. Reports of older engines lack what came later."""
 
@@ -293,6 +311,7 @@ class RenderReportSchema(ma.Schema):
     notes = fields.Nested(NotesFoundSchema, required=True)
     voices = fields.List(fields.Nested(VoiceFoundSchema))
     beats = fields.Nested(BeatsFoundSchema)
+    spectrum = fields.Nested(SpectrumFoundSchema)
     scenes = fields.List(fields.Dict(), metadata={"description": "Of a piece: when each scene begins and ends, s."})
 
 

@@ -142,26 +142,37 @@ class Expected:
 
     def through(self, first: float, last: float) -> NDArray[np.float64]:
         """Amplitudes of the partials in both channels, (2, P), as a Blackman-Harris window from `first` to `last` (s) weighs them."""
+        window = blackman_harris(_MOMENTS)
+        found: NDArray[np.float64] = np.abs(self._course(first, last) @ window) / window.sum()
+        return found
+
+    def powers(self, first: float, last: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Frequencies (P,) and powers in both channels (2, P) of the partials under a Blackman-Harris window from `first` to `last` (s)."""
+        window = blackman_harris(_MOMENTS) ** 2
+        power: NDArray[np.float64] = 0.5 * (self._course(first, last) ** 2 @ window) / window.sum()
+        return self._middle_hz(first, last) * self.partials.ratio, power
+
+    def _middle_hz(self, first: float, last: float) -> float:
+        return float(self.track.hz_at(np.clip([0.5 * (first + last) - self.onset], 0.0, None))[0])
+
+    def _course(self, first: float, last: float) -> NDArray[np.float64]:
+        """Amplitudes of the partials in both channels at 64 moments from `first` to `last` (s), (2, P, 64); 0 where the note is not."""
         sound, rate = self.sound, self.sound.tone.sample_rate
-        begin = round((first - self.onset) * rate)
-        envelope = np.ones(max(1, round((last - first) * rate)), np.float32)
+        begin, frames = round((first - self.onset) * rate), max(1, round((last - first) * rate))
+        envelope = np.ones(frames, np.float32)
         sound.envelope.apply(envelope, begin)
-        places = np.arange(_MOMENTS) * len(envelope) // _MOMENTS
-        times = (begin + places) / rate
-        weight = blackman_harris(_MOMENTS) * envelope[places]
-        gain = (
-            sound.gain * sound.part.gain_at(sound.note.t_s + times) * self.track.gain_at(times) * weight / blackman_harris(_MOMENTS).sum()
-        )
-        pan = np.clip(self.track.pan_at(times) + sound.part.pan_at(sound.note.t_s + times), -1.0, 1.0)
-        moving, ratio = self.partials.moving, self.partials.ratio
+        places = np.arange(_MOMENTS) * frames // _MOMENTS
+        sounds = (begin + places >= 0) & (begin + places < sound.frames)
+        times = np.maximum(begin + places, 0) / rate
+        score_s = sound.note.t_s + times
+        gain = sound.gain * sound.part.gain_at(score_s) * self.track.gain_at(times) * envelope[places] * sounds
+        gains = np.stack(pan_gains(np.clip(self.track.pan_at(times) + sound.part.pan_at(score_s), -1.0, 1.0))) * gain
+        moving = self.partials.moving
         amplitude = self.partials.amplitude[:, None] if moving is None else np.stack(list(moving(times)))
         if not sound.held:
             amplitude = amplitude * 10 ** (-3 * times / self.partials.t60[:, None])
-        limit = band_limit(float(self.track.hz_at(times).mean()) * ratio, rate)
-        found: NDArray[np.float64] = np.abs(
-            (np.broadcast_to(amplitude, (len(ratio), _MOMENTS)) * gain) @ np.stack(pan_gains(pan), axis=1)
-        ).T
-        return found * limit
+        amplitude = amplitude * band_limit(self._middle_hz(first, last) * self.partials.ratio, rate)[:, None]
+        return np.asarray(gains[:, None] * amplitude)
 
     def lines(self, first: float, last: float, at: float) -> _Line:
         """The partials between `first` and `last`, with the levels they have at `at` (all s)."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from app.engine.audio import files
 from app.engine.audio.alone import Alone
 from app.engine.audio.balance import Balance
+from app.engine.audio.bands import bands
 from app.engine.audio.beats import beats
 from app.engine.audio.effects import blocker_gain
 from app.engine.audio.listening import Expected, Finding, Hearing, Listener
@@ -70,7 +71,7 @@ def verify_mix(path: Path, mix: Mix, progress: Progress | None = None, *, gain: 
         `notes` with counts of measured, measured_solo, masked and failed ones, the worst onset (s), pitch (cents) and level of a partial
         (dB), and `rows` for up to 1,000 notes, with up to four of their partials. A note is `measured_solo` where others cover it and it
         was rendered alone by the same code to be measured: at most 100 are. `voices`: how loud each is, as `Balance` finds it.
-        `beats` of long notes.
+        `beats` of long notes, and the `spectrum` in octaves, as `beats` and `bands` find them.
     """
     levels = _read_levels(path, mix.settings.sample_rate)
     loudness = _loudness(levels, mix.settings, gain)
@@ -82,6 +83,9 @@ def verify_mix(path: Path, mix: Mix, progress: Progress | None = None, *, gain: 
     reasons += [f"note {row['index']} at {row['t_s']:.3f} s {row['why']}" for row in heard["notes"]["rows"] if row["status"] == "failed"]
     reasons += [
         f"notes {row['notes'][0]} and {row['notes'][1]} {row['why']}" for row in heard["beats"]["rows"] if row["status"] == "failed"
+    ]
+    reasons += [
+        f"the octave at {row['hz']:.0f} Hz is not what the notes make" for row in heard["spectrum"]["rows"] if row["status"] == "failed"
     ]
     reasons += [f"voice {row['voice_id']} {row['why']}" for row in heard["voices"] if row["status"] == "failed"]
     return {
@@ -210,6 +214,7 @@ def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0, 
                 progress(_HEARD * (done + 1) / len(chosen))
         faded = [one for one, (_, _, heard) in zip(expected, placed, strict=True) if not heard]
         voices = Balance([*expected, *echoes], faded, rate, mix.frames, read).voices(hearing, mix.settings.seed)
+        octaves = bands([*expected, *echoes], faded, rate, mix.frames, read, hearing)
         beating = beats([*expected, *echoes], whole, rate, mix.frames, read, hearing)
     masked = [place for place, row in enumerate(rows) if row["status"] == "masked"]
     solos = [masked[place] for place in _chosen(len(masked), MOST_SOLOS, (mix.settings.seed, _SOLO_CHOICE))]
@@ -217,7 +222,12 @@ def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0, 
         rows[place] = _solo_row(rows[place], expected[rows[place]["index"]], rate)
         if progress:
             progress(_HEARD + (1 - _HEARD) * (done + 1) / len(solos))
-    return {"notes": _summary(rows, len(expected), tolerance) | {"rendered_alone": len(solos)}, "voices": voices, "beats": beating}
+    return {
+        "notes": _summary(rows, len(expected), tolerance) | {"rendered_alone": len(solos)},
+        "voices": voices,
+        "beats": beating,
+        "spectrum": octaves,
+    }
 
 
 def _chosen(count: int, most: int, seeds: tuple[int, int]) -> list[int]:
