@@ -34,7 +34,7 @@ def bands(
     Parameters
     ----------
     expected : all that sounds
-    faded : what nobody can say the level of: windows keep clear of it
+    faded : what nobody can say the level of: windows keep clear of it, and of noise
 
     Returns
     -------
@@ -42,7 +42,9 @@ def bands(
         `windows`, how many; `tolerance_db`; `rows` [{hz, low_db, high_db, found_db, status}], summed over the windows and both
         channels, 0 dB one window of mean square 1; low_db null: no least power, found_db null: silence.
     """
-    sounding, away = list(expected), [(one.onset, one.end) for one in faded]
+    sounding = list(expected)
+    noises = [one for one in sounding if one.sound.part.instrument.noise]
+    away = [(one.onset, one.end) for one in (*faded, *noises)]
     onsets, ends = (np.array([getattr(one, name) for one in sounding]) for name in ("onset", "end"))
     asked, doubt, found = np.zeros(len(CENTRES_HZ)), np.zeros(len(CENTRES_HZ)), np.zeros(len(CENTRES_HZ))
     windows = 0
