@@ -58,6 +58,25 @@ def test_a_struck_bar_is_heard_at_the_ratios_of_the_textbook(boundary: str, rati
     assert lines(tmp_path / "bar.wav", note.hz, 4) == pytest.approx(ratios, rel=3e-3)
 
 
+def test_a_struck_membrane_is_heard_at_the_ratios_of_the_textbook(tmp_path: Path) -> None:
+    """Zeros of the functions of Bessel over the first of them (Abramowitz & Stegun, table 9.5), for the modes (m, n) in order."""
+    skin = {**MATERIALS["skin"], "damping_ratio": 1e-4}
+    found = perform(snapshot({"resonator": DRUM, "material": skin}), Settings(tail_s=0.0), tmp_path / "drum.wav")
+    assert found.report["ok"], found.report["reasons"]
+    assert found.report["notes"]["rows"][0]["status"] == "measured"
+    (note,) = found.score.notes
+    zeros = [2.40483, 3.83171, 5.13562, 5.52008, 6.38016, 7.01559]
+    sound, rate = soundfile.read(tmp_path / "drum.wav")
+    window = np.blackman(rate)
+    spectrum = np.abs(np.fft.rfft(sound[2400 : 2400 + rate, 0] * window, 4 * rate))
+    for zero in zeros:
+        expected = note.hz * zero / zeros[0]
+        near = np.arange(round(4 * 0.97 * expected), round(4 * 1.03 * expected))
+        peak = int(near[spectrum[near].argmax()])
+        assert spectrum[peak] > 1e-3 * spectrum.max()
+        assert peak / 4 == pytest.approx(expected, rel=3e-3)
+
+
 def test_a_struck_bar_dies_away_at_the_rate_of_its_damping(tmp_path: Path) -> None:
     material = {**MATERIALS["steel"], "damping_ratio": 1e-3}
     perform(snapshot({"resonator": BAR, "material": material}), Settings(tail_s=0.0), tmp_path / "bar.wav")

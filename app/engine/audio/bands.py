@@ -34,7 +34,7 @@ def bands(
     Parameters
     ----------
     expected : all that sounds
-    faded : what nobody can say the level of: windows keep clear of it, and of noise
+    faded : what nobody can say the level of: windows keep clear of it, and of what has no partials
 
     Returns
     -------
@@ -42,20 +42,19 @@ def bands(
         `windows`, how many; `tolerance_db`; `rows` [{hz, low_db, high_db, found_db, status}], summed over the windows and both
         channels, 0 dB one window of mean square 1; low_db null: no least power, found_db null: silence.
     """
-    sounding = list(expected)
-    noises = [one for one in sounding if one.sound.part.instrument.noise]
-    away = [(one.onset, one.end) for one in (*faded, *noises)]
+    sounding, away = list(expected), [(one.onset, one.end) for one in faded]
     onsets, ends = (np.array([getattr(one, name) for one in sounding]) for name in ("onset", "end"))
     asked, doubt, found = np.zeros(len(CENTRES_HZ)), np.zeros(len(CENTRES_HZ)), np.zeros(len(CENTRES_HZ))
     windows = 0
     for first, last in _windows(sample_rate, frames):
         first_s, last_s = first / sample_rate, last / sample_rate
-        near = np.flatnonzero((onsets < last_s) & (ends > first_s))
-        if len(near) > _MOST_SOUNDS or any(onset < last_s and end > first_s for onset, end in away):
+        near = [sounding[place] for place in np.flatnonzero((onsets < last_s) & (ends > first_s))]
+        unknown = not all(len(one.partials.ratio) for one in near) or any(onset < last_s and end > first_s for onset, end in away)
+        if len(near) > _MOST_SOUNDS or unknown:
             continue
         windows += 1
         found += _found(read(first, last), sample_rate)
-        hz, power = _lines([sounding[place] for place in near], first_s, last_s, hearing)
+        hz, power = _lines(near, first_s, last_s, hearing)
         for channel in power:
             _add(hz, channel, _LOBE * sample_rate / (last - first), asked, doubt)
     rows = [_row(place, asked, doubt, found, hearing, sample_rate) for place in range(len(CENTRES_HZ))] if windows else []
