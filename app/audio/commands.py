@@ -25,6 +25,7 @@ from app.engine.catalogue import RENDER
 from app.engine.errors import EngineError
 from app.errors import NotFound
 from app.extensions import db
+from app.materials import service as materials
 from app.scenes.service import snapshot
 
 scenes = AppGroup("scenes", help="Scenes performed here, without server or worker.")
@@ -48,7 +49,7 @@ def render_offline(
     chosen = Settings(format=_FORMAT.get(path.suffix.lower(), path.suffix), seed=int(frozen["seed"]), **settings)
     draft = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
-        found = engine.perform(frozen, chosen, draft, progress)
+        found = engine.perform(frozen, chosen, draft, progress, recordings=materials.recordings(frozen))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -157,7 +157,8 @@ class DissonanceSchema(ma.Schema):
     pairs = fields.Integer(required=True, metadata={"description": "Pairs of notes that sound together."})
     share = fields.Float(required=True, validate=validate.Range(0, 1), metadata={"description": "Of their weight, that was counted."})
     left_out = fields.Integer(
-        required=True, metadata={"description": "Notes without partials, as noise is, and those that their instruments cannot play."}
+        required=True,
+        metadata={"description": "Notes without partials, as of noise and grains, and those that their instruments cannot play."},
     )
 
 

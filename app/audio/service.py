@@ -38,6 +38,7 @@ from app.jobs.models import Job
 from app.materials.models import AudioMaterial
 from app.pages import Listing
 from app.scenes import service as scenes
+from app.scenes.materials import check_sounds
 from app.scenes.models import Scene
 from app.unit_of_work import after_commit, unit_of_work
 from app.universes.models import Universe
@@ -110,6 +111,7 @@ def _ask(
     duration_s: float,
 ) -> Started:
     """Queue a render of a scene's or universe's snapshot."""
+    check_sounds(snapshot)
     asked = {name: order[name] for name in _SETTINGS if order.get(name) is not None}
     settings = mix.Settings(**asked, seed=int(snapshot["seed"]), reverb=Reverb(**order["reverb"]) if order["reverb"] else None)
     voices = sum(len(scene["voices"]) or 1 for scene in snapshot.get("scenes", [snapshot]))

@@ -27,6 +27,7 @@ from app.engine.music.midi import write_midi
 from app.errors import Gone, Problem
 from app.extensions import db
 from app.jobs.registry import JobType, Outcome, Progress
+from app.materials import service as materials
 from app.users.models import User
 
 TRAJECTORY, EVENTS = "trajectory.npz", "events.json"
@@ -107,12 +108,13 @@ def render(render_id: UUID, progress: Progress) -> Outcome:
         folder.mkdir()
         sound = folder / sound_name(row.format)
         settings, stems = artefacts.settings_of(row), folder if row.stems else None
+        sounds = materials.recordings(row.snapshot)
         if row.scene_id is None:
-            piece = engine.perform_sequence(row.snapshot, settings, sound, progress, _tags(row), stems)
+            piece = engine.perform_sequence(row.snapshot, settings, sound, progress, _tags(row), stems, sounds)
             _keep_measured(row, folder, sound, piece)
             _write_notes(folder, piece.score, piece.midi)
             return _outcome([_keep_render(folder, render_id, sound, piece)])
-        found = engine.perform(row.snapshot, settings, sound, progress, _tags(row), stems)
+        found = engine.perform(row.snapshot, settings, sound, progress, _tags(row), stems, sounds)
         _keep_measured(row, folder, sound, found)
         simulation = _simulation_for(row, found, draft)
         score = _score_for(row, found, draft, simulation.id)

@@ -11,6 +11,7 @@ from typing import Any
 from app.engine.audio import files, mix
 from app.engine.audio.consonance import dissonance
 from app.engine.audio.mix import Settings
+from app.engine.audio.recordings import Recording
 from app.engine.audio.sequence import apart, joined, lay_out_sequence
 from app.engine.audio.tags import Tags
 from app.engine.audio.verify import verify_mix
@@ -24,6 +25,7 @@ from app.engine.physics.trajectory import Trajectory
 
 Progress = Callable[[float], None]
 
+_NONE: Mapping[str, Recording] = {}
 _SIMULATED, _SCORED, _RENDERED, _VERIFIED = 0.35, 0.45, 0.65, 0.8
 
 
@@ -142,6 +144,7 @@ def perform(
     progress: Progress | None = None,
     tags: Tags | None = None,
     stems: Path | None = None,
+    recordings: Mapping[str, Recording] = _NONE,
 ) -> Performance:
     """Perform the scene of a snapshot into an audio file at `path`.
 
@@ -153,6 +156,7 @@ def perform(
     tags : what the file says of itself; None: the name of the scene
     progress : gets fractions from 0 to 1, and may raise Cancelled
     stems : a folder for a file of each voice that sounds; None for none
+    recordings : by id, the uploaded sounds that voices name
 
     Raises
     ------
@@ -162,7 +166,7 @@ def perform(
     if settings.duration_s is not None:
         snapshot = {**snapshot, "duration_s": settings.duration_s}
     simulation = simulate(snapshot, _share(report, 0.0, _SIMULATED))
-    score = score_of(simulation)
+    score = replace(score_of(simulation), recordings=recordings)
     report(_SCORED)
     rendered = _render(mix.lay_out(score, settings), score, path, report, tags or Tags(title=simulation.scene.name), stems)
     return Performance(**_fields(simulation), **_fields(rendered))
@@ -175,6 +179,7 @@ def perform_sequence(
     progress: Progress | None = None,
     tags: Tags | None = None,
     stems: Path | None = None,
+    recordings: Mapping[str, Recording] = _NONE,
 ) -> SequencePerformance:
     """Perform the scenes of a universe one after another into an audio file at `path`.
 
@@ -189,7 +194,7 @@ def perform_sequence(
         share = _share(report, _SCORED * place / len(scenes), _SCORED * (place + 1) / len(scenes))
         try:
             simulation = simulate(scene, share)
-            scores.append(score_of(simulation))
+            scores.append(replace(score_of(simulation), recordings=recordings))
         except EngineError as error:
             raise type(error)(error.message, f"scenes.{place}.{error.field}".rstrip(".")) from None
         digest.update(simulation.trajectory_hash.encode())

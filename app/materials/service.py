@@ -17,10 +17,13 @@ from app.changes.intents import new_id
 from app.database import now, timestamp
 from app.engine.audio import uploads
 from app.engine.audio.files import FORMATS
+from app.engine.audio.recordings import Recording
+from app.engine.errors import EngineError
 from app.errors import NotFound, PayloadTooLarge
 from app.extensions import db, offload
 from app.materials.models import AudioMaterial
 from app.pages import Listing
+from app.scenes.materials import NO_SOUND, voices_of
 from app.unit_of_work import after_commit, unit_of_work
 
 _MEASURED = ("format", "sample_rate", "channels", "frames", "duration_s", "file_bytes", "sha256", "peak_dbtp", "lufs")
@@ -80,6 +83,34 @@ def file_of(row: Row[Any]) -> Path:
         return storage().path(_key(row.id), _file_name(row.format))
     except FileNotFoundError:
         raise NotFound from None
+
+
+def recordings(snapshot: Mapping[str, Any]) -> dict[str, Recording]:
+    """The sounds that the voices of a snapshot name, of a scene or a universe, by id.
+
+    Raises EngineError naming the voice, for a sound that its owner does not have any more, or that cannot be played.
+    """
+    found: dict[str, Recording] = {}
+    for field, voice in voices_of(snapshot):
+        for material_id, sha256 in voice.get("sounds", {}).items():
+            if material_id not in found:
+                try:
+                    found[material_id] = Recording.read(_played(material_id, sha256), sha256)
+                except EngineError as error:
+                    raise type(error)(error.message, f"{field}.parameters.material") from None
+    return found
+
+
+def _played(material_id: str, sha256: str | None) -> Path:
+    with db.engine.connect() as connection:
+        there = (AudioMaterial.id == UUID(material_id), AudioMaterial.deleted_at.is_(None))
+        row = connection.execute(select(*_TABLE).where(*there)).one_or_none()
+    if row is None or sha256 is None:
+        raise EngineError(NO_SOUND)
+    try:
+        return file_of(row)
+    except NotFound:
+        raise EngineError(NO_SOUND) from None
 
 
 def listed(actor: Actor) -> Listing:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.changes.content import AXES
 from app.changes.rule import Check, Removal
 from app.engine.audio.instruments import instrument
+from app.engine.audio.recordings import MOST_S
 from app.engine.catalogue import BODY, CONSTRAINT, PHYSICS
 from app.engine.errors import EngineError
 from app.engine.music.mapping import validate_mapping
@@ -21,6 +22,7 @@ from app.engine.physics.solvers import SOLVERS, kepler
 from app.errors import Conflict
 from app.physics_parameters.models import PhysicsParameters
 from app.scenes import in_force
+from app.scenes.materials import NO_SOUND, materials_of
 from app.scenes.models import Body, Constraint, Scene, Voice
 from app.scenes.models import Mapping as MappingRow
 from app.scenes.refusals import by_engine, refused
@@ -93,9 +95,25 @@ def check_constraint(check: Check) -> None:
 
 
 def check_voice(check: Check) -> None:
-    """A voice's parameters are those of its instrument, each in its range."""
+    """A voice's parameters are those of its instrument, each in its range; a sound that they come to name is the universe's owner's.
+
+    It may be deleted: undo and restores bring back what named it, and rendering refuses.
+    """
+    player = instrument(check.after["instrument"])
     with by_engine():
-        instrument(check.after["instrument"]).validate(check.after["parameters"])
+        given = player.validate(check.after["parameters"])
+    before = (check.before or {}).get("parameters", {})
+    for name in (reference.name for reference in player.references):
+        if given[name] is not None and given[name] != before.get(name):
+            _check_sound(check, name, given[name])
+
+
+def _check_sound(check: Check, name: str, material_id: str) -> None:
+    found = materials_of(check.session, check.universe_id, [material_id]).get(material_id)
+    if found is None:
+        raise refused(f"parameters.{name}", NO_SOUND)
+    if found.duration_s > MOST_S:
+        raise refused(f"parameters.{name}", f"Lasts {found.duration_s:.6g} s; at most {MOST_S:g} s can be played.")
 
 
 def check_mapping(check: Check) -> None:

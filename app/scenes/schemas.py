@@ -15,7 +15,7 @@ from marshmallow import fields, validate
 
 from app.changes.content import AXES
 from app.engine.audio.automation import AUTOMATED, AUTOMATION_CURVES, MOMENT, MOST_POINTS
-from app.engine.audio.instruments import INSTRUMENTS, Instrument
+from app.engine.audio.instruments import INSTRUMENTS
 from app.engine.catalogue import BODY, CATALOGUE, CONSTRAINT, PHYSICS, VOICE
 from app.engine.music.rules import CURVES, DOMAINS, EVENTS, WITH
 from app.engine.physics.presets import MATERIALS
@@ -301,6 +301,11 @@ class InstrumentParameters(fields.Field[dict[str, Any]]):
         "properties": {
             **{choice.name: {"type": ["string", "null"]} for one in INSTRUMENTS.values() for choice in one.choices},
             **{number.name: {"anyOf": [*_ANY_NUMBER, {"type": "null"}]} for one in INSTRUMENTS.values() for number in one.quantities},
+            **{
+                reference.name: {"type": ["string", "null"], "format": "uuid"}
+                for one in INSTRUMENTS.values()
+                for reference in one.references
+            },
         },
         "additionalProperties": False,
     }
@@ -316,7 +321,7 @@ class InstrumentParameters(fields.Field[dict[str, Any]]):
 
     def _fault(self, name: str, value: Any) -> str | None:
         """What is wrong with a parameter whatever the instrument; which ones it has is known when the voice is whole."""
-        if not any(name in _parameters_of(one) for one in INSTRUMENTS.values()):
+        if not any(name in one.parameter_names for one in INSTRUMENTS.values()):
             return "No instrument has such a parameter."
         if isinstance(value, Dictionary):
             return self._fault_of_measure(name, value)
@@ -339,10 +344,6 @@ class InstrumentParameters(fields.Field[dict[str, Any]]):
     def _plain(self, name: str, value: Any) -> Any:
         quantity = quantity_of(name)
         return Measure(quantity).deserialize(value) if quantity and isinstance(value, Dictionary) else value
-
-
-def _parameters_of(one: Instrument) -> set[str]:
-    return {quantity.name for quantity in one.quantities} | {choice.name for choice in one.choices}
 
 
 def quantity_of(parameter: str) -> Quantity | None:

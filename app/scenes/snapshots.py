@@ -16,6 +16,7 @@ from app.engine.physics.scene import Scene as EngineScene
 from app.engine.physics.solvers import SOLVERS
 from app.errors import NotFound
 from app.scenes import in_force
+from app.scenes.materials import with_sounds
 from app.scenes.models import Body, Constraint, InScene, Scene, Voice
 from app.scenes.models import Mapping as MappingRow
 from app.scenes.refusals import by_engine
@@ -35,6 +36,7 @@ def snapshot(session: Session, scene_id: UUID) -> Document:
     scene, universe = _scene(session, scene_id)
     physics = in_force.of_scene(session, scene["universe_id"], scene_id, scene["physics_parameters_id"]).values
     parts = {name: _documents(session, model, scene_id) for name, model in PARTS.items()}
+    voices = with_sounds(session, scene["universe_id"], [_whole_voice(voice) for voice in parts["voices"]])
     return {
         "id": str(scene_id),
         "name": scene["name"],
@@ -47,7 +49,7 @@ def snapshot(session: Session, scene_id: UUID) -> Document:
         "timeline": _in_time(scene["timeline"]),
         "bodies": [_whole_orbit(body) for body in parts["bodies"]],
         "constraints": [{**one, "damping": one["damping"] or 0.0} if one["kind"] == "spring" else one for one in parts["constraints"]],
-        "voices": [_whole_voice(voice) for voice in parts["voices"]],
+        "voices": voices,
         "mappings": parts["mappings"],
     }
 

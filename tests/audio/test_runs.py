@@ -113,7 +113,7 @@ def test_a_private_universe_s_runs_are_its_members_alone(app: Flask, ada: Studio
 def test_the_reference_of_what_can_sound(app: Flask) -> None:
     client = app.test_client()
     served = {item["name"] for item in client.get("/api/audio/instruments").json["items"]}
-    assert {"modal", "additive", "sine", "karplus_strong", "triangle", "square", "saw", "fm", "noise"} <= served
+    assert {"modal", "additive", "sine", "karplus_strong", "triangle", "square", "saw", "fm", "noise", "granular"} <= served
     rooms = {item["name"]: item for item in client.get("/api/audio/rooms").json["items"]}
     assert rooms["concert_hall"]["volume_m3"] == 44 * 20 * 18
     assert [band["hz"] for band in rooms["church"]["bands"]] == [125, 250, 500, 1000, 2000, 4000, 8000]

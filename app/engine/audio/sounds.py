@@ -16,6 +16,7 @@ from app.engine.audio.automation import Lane, lanes
 from app.engine.audio.envelopes import Adsr, Envelope, Samples
 from app.engine.audio.instruments import INSTRUMENTS, Instrument, Partials, Tone, instrument
 from app.engine.audio.instruments.partials import FADE_FROM, band_limit, start_phases, sustained
+from app.engine.audio.recordings import Recording
 from app.engine.audio.steady import Line, Member
 from app.engine.audio.tracks import Track
 from app.engine.catalogue import VOICE
@@ -26,12 +27,16 @@ HEADROOM = 10 ** (-15 / 20)
 """Peak of the loudest note alone: room for four such notes at once, whatever their phases, before the limiter acts."""
 
 _LONG_S = 10.0
+_NONE: Mapping[str, Recording] = {}
 _SIXTY_DB = 3 * math.log(10)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A voice that sounds; `gain` is linear. Where a lane moves gain or pan, the voice's own is 1 or 0."""
+    """A voice that sounds; `gain` is linear. Where a lane moves gain or pan, the voice's own is 1 or 0.
+
+    `recording` is the one that its parameters name, if it has been brought.
+    """
 
     instrument: Instrument
     parameters: Mapping[str, Any]
@@ -40,9 +45,10 @@ class Part:
     pan: float
     field: str
     lanes: Mapping[str, Lane] = dataclasses.field(default_factory=dict)
+    recording: Recording | None = None
 
     @classmethod
-    def of(cls, voice: Mapping[str, Any], field: str, turn_s: float = math.inf) -> Part:
+    def of(cls, voice: Mapping[str, Any], field: str, turn_s: float = math.inf, recordings: Mapping[str, Recording] = _NONE) -> Part:
         """The part of a voice in a score. Raises EngineError naming the field, under `field`."""
         player = instrument(voice.get("instrument") or next(iter(INSTRUMENTS)), f"{field}.instrument")
         parameters = player.validate(voice.get("parameters") or {}, f"{field}.parameters")
@@ -51,7 +57,8 @@ class Part:
         gain_db, pan = (_setting(voice, name, name, field) for name in ("gain_db", "pan"))
         moving = lanes(voice.get("automation") or [], f"{field}.automation", turn_s)
         gain, pan = 1.0 if "gain_db" in moving else 10 ** (gain_db / 20), 0.0 if "pan" in moving else pan
-        return cls(player, parameters, Adsr(**times), gain, pan, field, moving)
+        recording = next((recordings.get(parameters[reference.name]) for reference in player.references), None)
+        return cls(player, parameters, Adsr(**times), gain, pan, field, moving, recording)
 
     def gain_at(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """What its lane makes of its gain at score seconds (n,)."""
@@ -74,7 +81,7 @@ def parts(score: Score) -> dict[str, Part]:
     solo = any(voice.get("solo") for voice in score.voices)
     turn_s = score.duration_s if score.loop else math.inf
     return {
-        str(voice["id"]): Part.of(voice, f"voices.{place}", turn_s)
+        str(voice["id"]): Part.of(voice, f"voices.{place}", turn_s, score.recordings)
         for place, voice in enumerate(score.voices)
         if not voice.get("mute") and (voice.get("solo") or not solo)
     }
@@ -232,14 +239,14 @@ def _sound(note: Note, part: Part, sample_rate: int, duration_s: float, seeds: t
     gate_s = min(note.duration_s, duration_s - note.t_s) if note.track else note.duration_s
     gate = max(1, round(gate_s * sample_rate))
     try:
-        ring = part.instrument.ring_s(Tone(note.hz, gate, sample_rate, parameters, seeds, modes))
+        ring = part.instrument.ring_s(Tone(note.hz, gate, sample_rate, parameters, seeds, modes, part.recording))
     except EngineError as error:
         raise type(error)(error.message, f"{part.field}.{error.field}") from None
     held = part.instrument.sustains and (note.track is not None or (gate_s > _LONG_S and math.isinf(ring)))
     if not held and ring < gate_s:
         gate = math.ceil(ring * sample_rate)
     envelope = Envelope.of(part.adsr, gate, sample_rate)
-    tone = Tone(note.hz, envelope.frames, sample_rate, parameters, seeds, modes)
+    tone = Tone(note.hz, envelope.frames, sample_rate, parameters, seeds, modes, part.recording)
     return Sound(note, part, tone, envelope, round(note.t_s * sample_rate), HEADROOM * part.gain * note.amplitude, held)
 
 

@@ -177,7 +177,9 @@ def _peak(path: Path) -> float:
 
 
 def _level(sound: Sound) -> float:
-    """What is sure of a note's level just after its attack, whatever automation does."""
+    """What is sure of a note's level just after its attack, whatever automation does: nothing, where a recording may be silent."""
+    if sound.tone.recording is not None:
+        return 0.0
     settled = sound.note.t_s + sound.envelope.attack / sound.tone.sample_rate
     return sound.gain * float(sound.part.gain_at(settled + np.linspace(0.0, _AUDIBLE_S, 11)).min())
 

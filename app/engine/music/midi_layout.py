@@ -14,7 +14,18 @@ from app.engine.music.score import Note, Score
 
 # A track moves the pitch this often at most; a synthesizer steps between its values.
 _MOVES_PER_SECOND = 50
-_PROGRAMS = {"modal": 11, "karplus_strong": 24, "sine": 79, "additive": 19, "triangle": 74, "square": 80, "saw": 81, "fm": 5, "noise": 122}
+_PROGRAMS = {
+    "modal": 11,
+    "karplus_strong": 24,
+    "sine": 79,
+    "additive": 19,
+    "triangle": 74,
+    "square": 80,
+    "saw": 81,
+    "fm": 5,
+    "noise": 122,
+    "granular": 99,
+}
 _DEFAULT_PROGRAM = 0
 # A minor key has the signature of the major key three fifths below.
 _MINOR, _MINOR_FIFTHS = ("natural_minor", "harmonic_minor", "melodic_minor"), 3

@@ -56,6 +56,7 @@ class Score:
         a whole scene "dissonance" as `app.engine.audio.consonance` finds it
     modes : how bodies that ring sound, by body id: {"ratio": frequencies over the first, "amplitude": linear, "decay": 1/s}, a value each
         for every mode; of the bodies of the notes that have modes of their own
+    recordings : `app.engine.audio.recordings.Recording` by id, those that parameters of voices name; no part of the document
     """
 
     notes: tuple[Note, ...]
@@ -68,6 +69,7 @@ class Score:
     loop: bool = False
     report: Mapping[str, Any] = field(default_factory=dict)
     modes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recordings: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def document(self) -> dict[str, Any]:
         """The score as JSON, as stored and served; `Score.from_document` reads it back. Modes are there where a body has some."""

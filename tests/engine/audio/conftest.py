@@ -11,11 +11,26 @@ import pytest
 from numpy.typing import NDArray
 
 from app.engine.audio import files, mix
-from app.engine.audio.instruments import INSTRUMENTS
+from app.engine.audio.instruments import INSTRUMENTS, Instrument
+from app.engine.audio.recordings import Recording
 from app.engine.music.score import Note, Score
 
 MakeNote = Callable[..., Note]
 MakeScore = Callable[..., Score]
+
+
+MATERIAL = "0b1c0ffe-0000-4000-8000-000000000001"
+_HUM = np.arange(88200) / 44100
+RECORDING = Recording.of(sum(np.sin(2 * np.pi * 440.0 * n * _HUM + n) / n for n in range(1, 9)) * np.exp(-_HUM), 44100)
+
+
+def voice_of(player: Instrument, **parameters: Any) -> tuple[dict[str, Any], ...]:
+    """A voice of the instrument, that names a recording if it can."""
+    return ({"id": "v", "instrument": player.name, "parameters": {**dict.fromkeys(_names(player), MATERIAL), **parameters}},)
+
+
+def _names(player: Instrument) -> list[str]:
+    return [reference.name for reference in player.references]
 
 
 @pytest.fixture
@@ -35,7 +50,8 @@ def score_of() -> MakeScore:
 
     def make(notes: list[Note], duration_s: float = 2.0, loop: bool = False, voices: tuple[Mapping[str, Any], ...] = ()) -> Score:
         in_order = tuple(sorted(notes, key=lambda one: one.t_s))
-        return Score(in_order, voices or ({"id": "v", "instrument": "modal"},), (), 120.0, "4/4", 440.0, duration_s, loop=loop)
+        given = voices or ({"id": "v", "instrument": "modal"},)
+        return Score(in_order, given, (), 120.0, "4/4", 440.0, duration_s, loop=loop, recordings={MATERIAL: RECORDING})
 
     return make
 
@@ -66,9 +82,9 @@ def written(tmp_path: Path) -> Callable[..., tuple[Path, files.Written]]:
 
 @pytest.fixture
 def crowd(note: MakeNote, score_of: MakeScore) -> Score:
-    """Sixty notes of every instrument in four seconds, some of them held and gliding, loud enough to be limited."""
+    """Sixty notes of every instrument that needs no recording in four seconds, some of them held and gliding, loud enough to be limited."""
     rng = np.random.default_rng(5)
-    names = tuple(INSTRUMENTS)
+    names = tuple(name for name, player in INSTRUMENTS.items() if not player.references)
     voices = tuple({"id": name, "instrument": name, "pan": 0.15 * place - 0.45, "gain_db": 6.0} for place, name in enumerate(names))
     notes = [
         note(float(rng.uniform(0, 3.9)), float(np.exp(rng.uniform(np.log(60), np.log(3000)))), voice_id=names[place % len(names)])

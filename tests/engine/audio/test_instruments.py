@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from app.engine.audio.instruments.karplus_strong import _loop, _pluck, _rung, by
 from app.engine.audio.instruments.modal import bar_ratios
 from app.engine.audio.listening import strongest_line
 from app.engine.audio.mix import Settings, lay_out
+from app.engine.audio.recordings import Recording
 from app.engine.audio.verify import verify
 from app.engine.errors import EngineError, OutOfRange, Unsupported
 from app.engine.music.score import Note, Score
+from tests.engine.audio.conftest import MATERIAL, RECORDING, voice_of
 
 RATE = 48000
 ALL = pytest.mark.parametrize("player", INSTRUMENTS.values(), ids=INSTRUMENTS)
@@ -29,7 +32,7 @@ IN_TUNE = pytest.mark.parametrize("player", PITCHED, ids=lambda player: player.n
 
 
 def tone(player: Instrument, hz: float, seconds: float = 1.0, seed: int = 1, rate: int = RATE, **parameters: object) -> Tone:
-    return Tone(hz, round(seconds * rate), rate, player.validate(parameters), (seed, 0))
+    return Tone(hz, round(seconds * rate), rate, player.validate(parameters), (seed, 0), recording=RECORDING)
 
 
 @IN_TUNE
@@ -103,10 +106,6 @@ def test_a_note_in_a_file_is_found_at_its_pitch(
     report = verify(written(score)[0], score, Settings())
     assert report["ok"], report["reasons"]
     assert report["notes"]["pitches"]["measured"] == len(notes)
-
-
-def voice_of(player: Instrument) -> tuple[dict[str, str], ...]:
-    return ({"id": "v", "instrument": player.name},)
 
 
 WAVES = {
@@ -428,6 +427,71 @@ def test_a_tone_is_not_measured_inside_noise_but_beside_it(
     assert {row["hz"]: row["pitch"] for row in report["notes"]["rows"]} == {8000.0: "measured_solo", 125.0: "measured", 2000.0: "measured"}
 
 
+GRANULAR = INSTRUMENTS["granular"]
+
+
+@pytest.mark.parametrize("hz", [220.0, 440.0, 1300.0])
+def test_grains_bring_the_sound_to_the_pitch_of_the_note(hz: float) -> None:
+    """The recording is a hum of 440 Hz."""
+    grains = {"root_hz": 440.0, "grain_s": 0.2, "detune": 0.0, "density": 15.0}
+    for pitch_follow, expected in ((1.0, hz), (0.5, np.sqrt(440.0 * hz)), (0.0, 440.0)):
+        one = tone(GRANULAR, hz, 1.0, pitch_follow=pitch_follow, **grains)
+        found, _ = strongest_line(GRANULAR.render(one).astype(np.float64), RATE, expected, 0.3 * expected)
+        # Grains of 200 ms widen a line to some 10 Hz.
+        assert found == pytest.approx(expected, abs=5.0)
+
+
+def test_grains_come_from_around_their_position() -> None:
+    """A recording of 4 s whose pitch doubles every second tells where a grain is from."""
+    times = np.arange(4 * RATE) / RATE
+    sweep = Recording.of(np.sin(2 * np.pi * 200.0 * np.exp2(times) / np.log(2)), RATE)
+    for position, spread in ((0.25, 0.0), (0.5, 0.25), (0.75, 0.5)):
+        one = tone(GRANULAR, 440.0, 4.0, position=position, spread=spread, detune=0.0, grain_s=0.03)
+        hz, power = density(GRANULAR.render(replace(one, recording=sweep)), 4096)
+        below = np.interp([0.02, 0.98], np.cumsum(power) / power.sum(), hz)
+        # Grains of 30 ms have lines of some 60 Hz.
+        assert np.log2(below / 200.0) == pytest.approx([4 * (position - spread / 2), 4 * (position + spread / 2)], abs=0.35)
+
+
+def test_held_grains_go_on_where_a_span_ends(note: Callable[..., Note], score_of: Callable[..., Score]) -> None:
+    track = {"rate": 200, "hz": np.geomspace(300.0, 900.0, 200).tolist()}
+    (sound,) = lay_out(score_of([note(0.0, 300.0, duration_s=1.0, track=track)], voices=voice_of(GRANULAR)), Settings()).sounds
+    whole = sound.span(0, sound.frames)
+    cut = [sound.span(first, min(first + 7001, sound.frames)) for first in range(0, sound.frames, 7001)]
+    assert np.array_equal(np.concatenate(cut, axis=1), whole)
+
+
+def test_the_self_check_asks_nothing_of_grains_that_a_recording_may_not_have(
+    note: Callable[..., Note], score_of: Callable[..., Score], written: Callable[..., tuple[Path, Any]]
+) -> None:
+    late = np.zeros(2 * RATE)
+    late[-100:] = np.sin(np.arange(100))
+    score = replace(
+        score_of([note(0.1, 440.0)], 1.0, voices=voice_of(GRANULAR, spread=0.0)), recordings={MATERIAL: Recording.of(late, RATE)}
+    )
+    report = verify(written(score)[0], score, Settings())
+    assert report["ok"], report["reasons"]
+    assert report["notes"]["masked"] == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hz", "field"),
+    [
+        ({"material": None}, 440.0, "voices.0.parameters.material"),
+        ({"material": "0b1c0ffe-0000-4000-8000-000000000002"}, 440.0, "voices.0.parameters.material"),
+        ({"material": "a bell"}, 440.0, "voices.0.parameters.material"),
+        ({"material": 7}, 440.0, "voices.0.parameters.material"),
+        ({"root_hz": 16.0}, 1500.0, "voices.0.parameters.root_hz"),
+    ],
+)
+def test_grains_of_nothing_are_refused_by_name(
+    parameters: dict[str, object], hz: float, field: str, note: Callable[..., Note], score_of: Callable[..., Score]
+) -> None:
+    with pytest.raises(EngineError) as refused:
+        lay_out(score_of([note(0.0, hz)], voices=voice_of(GRANULAR, **parameters)), Settings())
+    assert refused.value.field == field
+
+
 def test_brightness_is_the_index_of_fm() -> None:
     dull, bright = (FM.partials(tone(FM, 200.0, index=4.0, brightness=b)) for b in (0.0, 1.0))
     assert list(dull.ratio) == [1.0]
@@ -504,5 +568,7 @@ def test_the_description_is_enough_to_draw_controls() -> None:
         assert entry["description"]
         assert 0 < entry["pitch_range"]["low_hz"] < entry["pitch_range"]["high_hz"]
         for parameter in entry["parameters"]:
-            needed = {"number": ("minimum", "maximum", "unit", "default"), "choice": ("options", "default")}[parameter["kind"]]
+            needed = {"number": ("minimum", "maximum", "unit", "default"), "choice": ("options", "default"), "material": ("default",)}[
+                parameter["kind"]
+            ]
             assert all(name in parameter for name in (*needed, "name", "description"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.engine.audio.instruments import additive, fm, karplus_strong, modal, noise, sine, waveforms
+from app.engine.audio.instruments import additive, fm, granular, karplus_strong, modal, noise, sine, waveforms
 from app.engine.audio.instruments.instrument import Choice, Instrument, Noise, Partials, Tone
 from app.engine.errors import EngineError
 
@@ -20,6 +20,7 @@ INSTRUMENTS: dict[str, Instrument] = {
         waveforms.SAW,
         fm.INSTRUMENT,
         noise.INSTRUMENT,
+        granular.INSTRUMENT,
     )
 }
 

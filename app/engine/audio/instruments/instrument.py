@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.audio.recordings import Recording
 from app.engine.errors import EngineError, OutOfRange
 from app.engine.quantity import Quantity
 
@@ -41,6 +43,27 @@ class Choice:
             "default": self.default,
             "description": self.description,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A parameter that names an uploaded sound by its id; None names none."""
+
+    name: str
+    description: str
+
+    def check(self, value: Any, field: str) -> str | None:
+        """The id as it is written, else EngineError."""
+        if value is None:
+            return None
+        try:
+            return str(UUID(value if isinstance(value, str) else ""))
+        except ValueError:
+            raise EngineError("Must be the id of an uploaded sound.", field) from None
+
+    def describe(self) -> dict[str, Any]:
+        """The parameter as served."""
+        return {"name": self.name, "kind": "material", "default": None, "description": self.description}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +107,7 @@ class Tone:
     """One note as an instrument sees it.
 
     `hz` pitch, `frames` length in samples, `parameters` as `Instrument.validate` returns them. Equal seeds give equal sound. `modes` are
-    those of the body that the note comes from, None when it has none of its own.
+    those of the body that the note comes from, None when it has none of its own. `recording` is what its parameters refer to.
     """
 
     hz: float
@@ -93,6 +116,7 @@ class Tone:
     parameters: Mapping[str, Any]
     seed: tuple[int, ...]
     modes: Partials | None = None
+    recording: Recording | None = None
 
     def rng(self) -> np.random.Generator:
         """A fresh generator of this tone's random numbers; every call starts from the beginning."""
@@ -139,6 +163,7 @@ class Instrument:
     render : float32 (tone.frames,), within [-1, 1], before envelope and gain
     rings : s until the tone is 100 dB down, where that is known without its partials
     noise : in place of partials, which one that makes noise has none of
+    references : parameters that name an uploaded sound
     """
 
     name: str
@@ -151,6 +176,12 @@ class Instrument:
     render: Callable[[Tone], Samples]
     rings: Callable[[Tone], float] | None = None
     noise: Noise | None = None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def parameter_names(self) -> set[str]:
+        """The names of all its parameters."""
+        return {q.name for q in self.quantities} | {c.name for c in self.choices} | {r.name for r in self.references}
 
     def ring_s(self, tone: Tone) -> float:
         """Seconds until the tone is 100 dB down; infinite when it does not decay. Raises EngineError when it cannot be played."""
@@ -158,13 +189,14 @@ class Instrument:
 
     def validate(self, parameters: Mapping[str, Any], field: str = "parameters") -> dict[str, Any]:
         """All parameters with defaults filled in. Raises EngineError naming the offending field."""
-        known = {quantity.name for quantity in self.quantities} | {choice.name for choice in self.choices}
+        known = self.parameter_names
         for name in parameters:
             if name not in known:
                 raise EngineError(f"{self.name} has no such parameter; it has {', '.join(sorted(known))}.", f"{field}.{name}")
         numbers = {q.name: _number(q, parameters.get(q.name, q.default), f"{field}.{q.name}") for q in self.quantities}
         words = {c.name: c.check(parameters.get(c.name, c.default), f"{field}.{c.name}") for c in self.choices}
-        return numbers | words
+        ids = {r.name: r.check(parameters.get(r.name), f"{field}.{r.name}") for r in self.references}
+        return numbers | words | ids
 
     def check_pitch(self, hz: float, field: str = "hz") -> float:
         """`hz` itself when the instrument can play it, else OutOfRange."""
@@ -182,7 +214,11 @@ class Instrument:
             "pitch_range": {"low_hz": self.pitch_range[0], "high_hz": self.pitch_range[1]},
             "sustains": self.sustains,
             "pitched": self.noise is None,
-            "parameters": numbers + [choice.describe() for choice in self.choices],
+            "parameters": [
+                *numbers,
+                *(choice.describe() for choice in self.choices),
+                *(reference.describe() for reference in self.references),
+            ],
         }
 
 
