@@ -139,9 +139,7 @@ class Balance:
 
 
 def _level(one: Expected, first: float, last: float) -> float:
-    """The most that a sound can reach: what has no partials may be at full scale."""
-    line = one.lines(first, last, first)
-    return float(line.level.sum()) if len(line.level) else one.sound.gain
+    return float(one.lines(first, last, first).level.sum())
 
 
 def _verdict(voice: str, gain: float, windows: int, hearing: Hearing) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _is_steady(one: Expected, window: tuple[float, float]) -> bool:
     first, last = window
     line, later = one.lines(first, last, first), one.lines(first, last, last)
     low, high = one.gain_between(first, last)
-    if not len(line.low) or line.low[0] <= 0 or 1200 * math.log2(line.high[0] / line.low[0]) > _STEADY_CENTS or high > _STEADY_GAIN * low:
+    if line.low[0] <= 0 or 1200 * math.log2(line.high[0] / line.low[0]) > _STEADY_CENTS or high > _STEADY_GAIN * low:
         return False
     return one.partials.moving is None and bool(np.all(line.level <= later.level * _STEADY_GAIN))
 
@@ -147,7 +147,7 @@ def _row(pair: Pair, around: Sequence[Expected], spectrum: _Spectrum, hearing: H
 
 def _sounds_within(one: Expected, pair: Pair, low: float, high: float) -> bool:
     line = one.lines(*pair.window, max(pair.window[0], one.onset))
-    return not len(line.low) or bool(np.any((line.high > low) & (line.low < high) & (line.level > _OTHERS * min(pair.level))))
+    return bool(np.any((line.high > low) & (line.low < high) & (line.level > _OTHERS * min(pair.level))))
 
 
 def _rate(power: NDArray[np.float64], seconds: float, expected: float) -> float:

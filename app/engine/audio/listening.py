@@ -281,8 +281,6 @@ class Listener:
 
     def _pitch_within(self, one: Expected, first: float, last: float) -> Finding:
         own = one.lines(first, last, (first + last) / 2)
-        if not len(own.low):
-            return Finding("masked", why="it has no partials")
         if own.low[0] <= 0 or 1200 * math.log2(own.high[0] / own.low[0]) > _STEADY_CENTS:
             return Finding("masked", why="its pitch moves")
         low, high = one.gain_between(first, last)
@@ -349,8 +347,6 @@ class Listener:
 
 
 def _spoils(line: _Line, hz: float, level: float, near: float) -> bool:
-    if not len(line.low):  # what has no partials may sound anywhere
-        return True
     close = (line.low - near < hz) & (hz < line.high + near)
     return bool(np.any(close & (line.level > level * _NEAR_LEVEL)) or np.any(line.level > level * _FAR_LEVEL))
 

@@ -24,7 +24,7 @@ from app.engine.quantity import Quantity
 _LONG_LOOP = 90
 _SETTLED = 12
 _PADDED = 16
-_PEAK_FRAMES, _PEAK_TRIPS = 2048, 4
+_PEAK_FRAMES, _PEAK_TRIPS = 512, 4
 
 
 @dataclass(frozen=True, slots=True)
