@@ -13,6 +13,7 @@ import soundfile
 
 from app.engine.audio import files, mix
 from app.engine.audio.instruments import INSTRUMENTS, Instrument
+from tests.engine.audio.conftest import voice_of
 
 Make = Callable[..., Any]
 Written = Callable[..., tuple[Path, files.Written]]
@@ -38,7 +39,7 @@ def test_an_instrument_in_a_file_is_what_it_says(player: Instrument, place: floa
     low, high = player.pitch_range
     low, high = max(low, 30.0), min(high, 0.4 * RATE)
     hz = min(high, low * (high / low) ** place)
-    score = score_of([note(0.1, hz, duration_s=NOTE_S)], 1.2, voices=({"id": "v", "instrument": player.name},))
+    score = score_of([note(0.1, hz, duration_s=NOTE_S)], 1.2, voices=voice_of(player))
     settings = mix.Settings(tail_s=0.3)
     (path, _), (again, _) = (written(score, settings, name=name) for name in ("once", "twice"))
     assert path.read_bytes() == again.read_bytes()
@@ -51,7 +52,7 @@ def test_an_instrument_in_a_file_is_what_it_says(player: Instrument, place: floa
 
     (sound,) = mix.lay_out(score, settings).sounds
     partials = sound.partials()
-    if not len(partials.ratio):  # noise has none
+    if not len(partials.ratio):  # noise and grains have none
         return
     heard = samples[round(0.12 * RATE) : round(min(0.12 + 0.9 * NOTE_S, 0.1 + sound.envelope.gate / RATE) * RATE), 0]
     window = scipy.signal.windows.blackmanharris(len(heard), sym=False)
