@@ -123,7 +123,7 @@ _SIMULATION_PLAIN = (
 _SCORE_PLAIN = ("duration_s", "score_hash", "note_count", "report", "midi_report")
 _RENDER_PLAIN = (
     "name", "format", "sample_rate", "channels", "quality", "duration_s", "tail_s", "frames", "file_bytes", "sha256", "samples_hash",
-    "trajectory_hash", "score_hash", "peak_dbtp", "rms_db", "lufs", "loudness_lufs", "reverb", "stems",
+    "trajectory_hash", "score_hash", "peak_dbtp", "rms_db", "lufs", "loudness_lufs", "reverb", "stems", "license",
 )  # fmt: skip
 _RENDER_IDS = ("simulation_id", "score_id")
 PLAIN: dict[type[Artefact], tuple[str, ...]] = {

@@ -132,6 +132,7 @@ class AudioRender(Artefact, Base):
     loudness_lufs: Mapped[float | None]
     reverb: Mapped[dict[str, Any] | None]
     stems: Mapped[bool] = mapped_column(default=False)
+    license: Mapped[str | None] = mapped_column(String(200))
     duration_s: Mapped[float]
     tail_s: Mapped[float | None]
     frames: Mapped[int | None] = mapped_column(BigInteger)

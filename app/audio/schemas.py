@@ -79,6 +79,7 @@ class PieceOrderSchema(BaseSchema):
     loudness_lufs = measure("render", "loudness_lufs")
     reverb = fields.Nested(ReverbSchema, allow_none=True, load_default=None)
     stems = Flag(load_default=False, metadata={"description": "Whether to write a file of each voice too."})
+    license = Text(low=1, high=200, metadata={"description": "Under which the file may be used: an SPDX identifier, or a URL."})
 
     ALIASES: ClassVar = {"title": "name"}
 
@@ -397,6 +398,7 @@ class RenderSchema(ArtefactSchema):
     loudness_lufs = fields.Float(required=True, allow_none=True, metadata={"description": "The loudness that was asked for."})
     reverb = fields.Nested(ReverbSchema, required=True, allow_none=True)
     stems = fields.Boolean(required=True, metadata={"description": "Whether there is a file of each voice too."})
+    license = fields.String(required=True, allow_none=True)
     simulation_id = fields.UUID(required=True, allow_none=True)
     score_id = fields.UUID(required=True, allow_none=True)
     updated_at = fields.String(required=True, metadata=_MOMENT)

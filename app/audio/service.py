@@ -131,6 +131,7 @@ def _ask(
             loudness_lufs=settings.loudness_lufs,
             reverb=order["reverb"],
             stems=order["stems"],
+            license=order.get("license"),
             duration_s=duration_s,
             stored_bytes=estimate,
         )

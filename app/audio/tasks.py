@@ -153,7 +153,7 @@ def _tags(row: Row[Any]) -> Tags:
     source = f"scenes/{row.scene_id}" if row.scene_id else f"universes/{row.universe_id}"
     place = f"{current_app.config['SETTINGS'].public_url.rstrip('/')}/api/{source}"
     artist = (maker.display_name or maker.username) if maker else ""
-    return Tags(title=row.name, artist=artist, comment=f"{place} seed {row.seed} inputs {row.inputs_hash}")
+    return Tags(title=row.name, artist=artist, license=row.license or "", comment=f"{place} seed {row.seed} inputs {row.inputs_hash}")
 
 
 def _simulation_for(row: Row[Any], found: engine.Simulation, draft: Path) -> Made:

@@ -79,10 +79,11 @@ def test_a_lossy_file_has_a_quality_and_is_what_its_row_says(ada: Studio, format
 
 
 def test_a_file_says_what_it_is_and_where_it_comes_from(ada: Studio) -> None:
-    audio = ada.render(name="Zwei Bälle", format="flac")
+    audio = ada.render(name="Zwei Bälle", format="flac", license="CC-BY-4.0")
+    assert audio["license"] == "CC-BY-4.0"
     with soundfile.SoundFile(io.BytesIO(ada.owner.get(f"/audio/{audio['id']}/file").data)) as file:
         tags = file.copy_metadata()
-    assert (tags["title"], tags["artist"]) == ("Zwei Bälle", "ada")
+    assert (tags["title"], tags["artist"], tags["license"]) == ("Zwei Bälle", "ada", "CC-BY-4.0")
     assert tags["comment"] == f"/api/scenes/{ada.scene_id} seed 7 inputs {audio['inputs_hash']}"
     assert f"Harmonic Universe, engine {audio['engine_version']}" in tags["software"]
 
