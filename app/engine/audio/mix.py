@@ -195,8 +195,7 @@ class Mix:
                     held.start(start, sound)
                 else:
                     sound.add_to(ring, start - begin)
-            held.add_to(ring, begin, end)
-            yield ring[:, : end - begin].copy()
+            yield held.beside(ring[:, : end - begin], begin, end)
             ring[:, :-chunk] = ring[:, chunk:]
             ring[:, -chunk:] = 0
             if progress:
@@ -226,15 +225,19 @@ class _Held:
         self._sounds.append((start, sound))
         self._until = start
 
-    def add_to(self, ring: Samples, begin: int, end: int) -> None:
-        """Add what sounds from sample `begin` to `end` of the file to the first places of a ring."""
+    def beside(self, others: Samples, begin: int, end: int) -> Samples:
+        """What sounds from sample `begin` to `end` of the file together with others, a new (2, end - begin)."""
         if end > self._until:
             self._gather(begin, end)
         if self._choir:
-            ring[:, : end - begin] += self._choir.span(begin, end)
+            out = self._choir.span(begin, end)
+            out += others
+        else:
+            out = others.copy()
         for start, sound in self._moving:
             low, high = max(begin, start), min(end, start + sound.frames)
-            ring[:, low - begin : high - begin] += sound.span(low - start, high - start)
+            out[:, low - begin : high - begin] += sound.span(low - start, high - start)
+        return out
 
     def _gather(self, begin: int, end: int) -> None:
         """Tell those that stand still from the others; it holds until one that stands still moves, or as long as none does."""
