@@ -55,9 +55,10 @@ class Member:
 class Choir:
     """Members whose sum is asked for, in spans of up to `frames` samples.
 
-    A span is cut into blocks of 2 H samples around centres. With c a partial's value at a centre, its samples k = -H to H there are
-    Re c cos wk - Im c sin wk: the first is even in k and the second odd, so that two real products over the partials give the even and
-    the odd half of all blocks. Every span starts from exact phases, so that errors do not grow.
+    A span is cut into blocks of 2 H samples around centres between two samples. With c a partial's value at a centre, its value at k
+    samples from there is Re c cos wk - Im c sin wk: the first is even in k and the second odd, so that two real products over the
+    partials, for k = 1/2 to H - 1/2, give the even and the odd half of all blocks. Every span starts from exact phases, so that errors
+    do not grow.
     """
 
     def __init__(self, members: Sequence[Member], sample_rate: int, frames: int) -> None:
@@ -78,19 +79,19 @@ class Choir:
         """Samples `first` to `last` of the file, (2, last - first)."""
         blocks = -(-(last - first) // (2 * _HALF))
         out = np.empty((2, blocks, 2 * _HALF), np.float32)
-        centre_s = (first + _HALF) / self._rate
+        centre_s = (first + _HALF - 0.5) / self._rate
         halves = self._groups[0].halves_from(centre_s, blocks)
         for group in self._groups[1:]:
             halves += group.halves_from(centre_s, blocks)
         even, odd = halves
-        np.subtract(even[..., :-1], odd[..., :-1], out=out[..., _HALF:])
-        np.add(even[..., 1:], odd[..., 1:], out=out[..., _HALF - 1 :: -1])
+        np.subtract(even, odd, out=out[..., _HALF:])
+        np.add(even, odd, out=out[..., _HALF - 1 :: -1])
         return out.reshape(2, -1)[:, : last - first]
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Partials (P,) and their tables: cos wk and sin wk for k = 0 to H with the gains of a channel, (P, H + 1); z^(2 H r), (rows, P)."""
+    """Partials (P,), their tables: cos wk and sin wk for k = 1/2 to H - 1/2 with the gains of a channel, (P, H); z^(2 H r), (rows, P)."""
 
     hz: NDArray[np.float64]
     cycles: NDArray[np.float64]
@@ -103,14 +104,14 @@ class _Group:
     ) -> _Group:
         """The tables of partials at `hz`."""
         z = np.exp(2j * np.pi * hz / sample_rate)
-        table = powers(z, _HALF + 1)
+        table = np.exp(1j * np.pi * hz / sample_rate)[:, None] * powers(z, _HALF)
         tables = tuple(((gain[:, None] * table.real).astype(np.float32), (gain[:, None] * table.imag).astype(np.float32)) for gain in gains)
-        return cls(hz, cycles, tables, np.ascontiguousarray(powers(table[:, -1] ** 2, rows).T))
+        return cls(hz, cycles, tables, np.ascontiguousarray(powers(np.exp(4j * np.pi * _HALF * hz / sample_rate), rows).T))
 
     def halves_from(self, time_s: float, blocks: int) -> Samples:
-        """The even and the odd halves, each (2, blocks, H + 1), of what sounds around centres from a time on."""
+        """The even and the odd halves, each (2, blocks, H), of what sounds around centres from a time on."""
         centres = _start(self.hz, self.cycles, time_s) * self.steps[:blocks]
-        halves = np.empty((2, 2, blocks, _HALF + 1), np.float32)
+        halves = np.empty((2, 2, blocks, _HALF), np.float32)
         for part, waves in enumerate((centres.real.astype(np.float32), centres.imag.astype(np.float32))):
             for side, tables in enumerate(self.tables):
                 product(waves, tables[part], out=halves[part, side])
