@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from app.engine.audio.convolution import Convolver
 from app.engine.audio.effects import DcBlocker, EndFade, Limiter
-from app.engine.audio.envelopes import Samples
+from app.engine.audio.envelopes import Envelope, Samples
 from app.engine.audio.files import FORMATS, BitDepth, quantized
 from app.engine.audio.meters import LoudnessMeter
 from app.engine.audio.rooms import Reverb
 from app.engine.audio.sounds import Sound, sounds
-from app.engine.audio.steady import Choir
+from app.engine.audio.steady import Choir, Member
 from app.engine.catalogue import RENDER
 from app.engine.errors import EngineError, OutOfRange, Unsupported
 from app.engine.music.score import Score
@@ -211,13 +211,14 @@ class Mix:
 
 
 class _Held:
-    """The held sounds of a bus: those that stand still sound together, the others one by one."""
+    """The held sounds of a bus: those that stand still sound together, as do those that only swell and do so alike; others one by one."""
 
     def __init__(self, sample_rate: int, chunk: int) -> None:
         self._rate, self._chunk = sample_rate, chunk
         self._sounds: list[tuple[int, Sound]] = []
         self._moving: list[tuple[int, Sound]] = []
         self._choir: Choir | None = None
+        self._swelling: list[tuple[Choir, int, Envelope]] = []
         self._until = 0
 
     def start(self, start: int, sound: Sound) -> None:
@@ -234,6 +235,12 @@ class _Held:
             out += others
         else:
             out = others.copy()
+        for choir, start, envelope in self._swelling:
+            low, high = max(begin, start), min(end, start + envelope.frames)
+            part = choir.span(low, high)
+            for channel in part:
+                envelope.apply(channel, low - start)
+            out[:, low - begin : high - begin] += part
         for start, sound in self._moving:
             low, high = max(begin, start), min(end, start + sound.frames)
             out[:, low - begin : high - begin] += sound.span(low - start, high - start)
@@ -246,8 +253,15 @@ class _Held:
         members = [member for member, _, _ in found if member]
         if self._choir is None or not self._choir.sings(members):
             self._choir = Choir(members, self._rate, self._chunk) if members else None
-        self._moving = [(start, sound) for member, start, sound in found if not member]
-        self._until = end if self._moving else min((start + sound.envelope.gate for start, sound in self._sounds), default=begin)
+        moving = [(start, sound) for member, start, sound in found if not member]
+        alike: dict[tuple[int, Envelope], list[Member]] = {}
+        for start, sound in moving:
+            if sound.line:
+                alike.setdefault((start, sound.envelope), []).append(Member(sound.line, start, 1.0))
+        shared = {key: members for key, members in alike.items() if len(members) > 1}
+        self._swelling = [(Choir(members, self._rate, self._chunk), *key) for key, members in shared.items()]
+        self._moving = [(start, sound) for start, sound in moving if not (sound.line and (start, sound.envelope) in shared)]
+        self._until = end if moving else min((start + sound.envelope.gate for start, sound in self._sounds), default=begin)
 
 
 def _spooled(spool: IO[bytes], chunk: int) -> Iterator[Samples]:

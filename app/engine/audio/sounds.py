@@ -138,11 +138,11 @@ class Sound:
     def member(self, start: int, first: int, last: int) -> Member | None:
         """A held note that starts at `start`, where it sounds unchanged from sample `first` to `last`; None where something moves."""
         level = self.envelope.level(first - start, last - start)
-        return None if level is None or self._still is None else Member(self._still, start, level)
+        return None if level is None or self.line is None else Member(self.line, start, level)
 
     @functools.cached_property
-    def _still(self) -> Line | None:
-        """The note at full level, if nothing but its envelope moves."""
+    def line(self) -> Line | None:
+        """A held note at full level, if nothing but its envelope moves; else None."""
         partials = self.partials()
         if self.part.instrument.noise or self.part.lanes or partials.moving is not None or not self.track.still:
             return None
@@ -185,10 +185,10 @@ class Sound:
 
     def span(self, first: int, last: int) -> Samples:
         """Samples `first` to `last` of a held note, (2, last - first)."""
-        if self._still is not None:
-            samples = self._still.alone(first, last, self.tone.sample_rate)
+        if self.line is not None:
+            samples = self.line.alone(first, last, self.tone.sample_rate)
             self.envelope.apply(samples, first)
-            return np.multiply.outer(np.array(self._still.gains, dtype=np.float32), samples)
+            return np.multiply.outer(np.array(self.line.gains, dtype=np.float32), samples)
         track = self.track
         times = np.arange(first, last) / self.tone.sample_rate
         samples = self._sustained(first, last)

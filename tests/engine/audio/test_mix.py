@@ -279,3 +279,20 @@ def test_a_looped_scene_refuses_a_tail(note: Make, score_of: Make) -> None:
     with pytest.raises(EngineError) as refused:
         mix.lay_out(score_of([note(0.0, 300.0)], loop=True), mix.Settings(tail_s=1.0))
     assert refused.value.field == "tail_s"
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_held_notes_sound_together_as_each_does_alone(note: Make, score_of: Make, loop: bool) -> None:
+    """Of twelve, eight swell alike, two are on their own and two glide."""
+    adsr = {"attack_s": 0.3, "decay_s": 0.7, "sustain": 0.4, "release_s": 0.5}
+    voice = {"id": "v", "instrument": "additive", "adsr": adsr, "parameters": {"start_phase": 0.0, "partials": 3}}
+    steady = [note(0.0 if place < 8 else 0.4 * place, 100.0 + 30 * place, duration_s=12.5, pan=place / 10) for place in range(10)]
+    gliding = [note(1.0, 300.0, duration_s=11.0, track={"rate": 1.0, "hz": [300.0, 400.0 + 50 * place]}) for place in range(2)]
+
+    def bus(notes: list[Any]) -> NDArray[np.float32]:
+        made = mix.lay_out(score_of(notes, 14.0, loop=loop, voices=(voice,)), mix.Settings(tail_s=None))
+        return np.concatenate(list(made.bus(0, 14 * 48000, 48000)), axis=1)
+
+    alone = sum(bus([one]).astype(np.float64) for one in steady + gliding)
+    assert np.abs(bus(steady + gliding) - alone).max() < 2e-6
+    assert np.abs(alone).max() > 0.1
