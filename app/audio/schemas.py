@@ -287,7 +287,7 @@ class OctaveFoundSchema(ma.Schema):
     low_db = _measured("The least that the notes can make, with the tolerance; null where there is no least.")
     high_db = _measured("The most that they can make.")
     found_db = _measured("In the file; null is silence.")
-    status = fields.String(required=True, validate=validate.OneOf(("measured", "failed")))
+    status = fields.String(required=True, validate=validate.OneOf(("measured", "outside")))
 
 
 class SpectrumFoundSchema(ma.Schema):

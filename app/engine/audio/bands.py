@@ -18,7 +18,7 @@ CENTRES_HZ = 1000.0 * 10 ** (0.3 * np.arange(-5, 5))
 _WINDOWS, _WINDOW_S = 24, 0.5
 _MOST_SOUNDS = 100
 _LOBE = 4.0
-_SIGMAS, _WIDER = 4.0, 2.0
+_SIGMAS = 4.0
 _FAR_BELOW = 10 ** (-20 / 10)
 _SILENT = 10 ** (-80 / 10)
 
@@ -58,7 +58,7 @@ def bands(
         for channel in power:
             _add(hz, channel, _LOBE * sample_rate / (last - first), asked, doubt)
     rows = [_row(place, asked, doubt, found, hearing, sample_rate) for place in range(len(CENTRES_HZ))] if windows else []
-    return {"windows": windows, "tolerance_db": _WIDER * hearing.tolerance.level_db, "rows": [row for row in rows if row is not None]}
+    return {"windows": windows, "tolerance_db": hearing.tolerance.octave_db, "rows": [row for row in rows if row is not None]}
 
 
 def _windows(sample_rate: int, frames: int) -> Iterator[tuple[int, int]]:
@@ -117,7 +117,7 @@ def _row(
 ) -> dict[str, Any] | None:
     if _edges(place)[1] > min(hearing.tolerance.highest, STOP_AT) * sample_rate:
         return None
-    tolerance = _WIDER * hearing.tolerance.level_db
+    tolerance = hearing.tolerance.octave_db
     loudest = float(asked.max())
     low = (float(asked[place]) - float(doubt[place])) * 10 ** (-(tolerance + hearing.softer_db) / 10)
     high = max(float(asked[place]) + float(doubt[place]), _FAR_BELOW * loudest, _SILENT) * 10 ** (tolerance / 10)
@@ -128,7 +128,7 @@ def _row(
         "low_db": _db(least),
         "high_db": _db(high),
         "found_db": _db(float(found[place])),
-        "status": "measured" if right else "failed",
+        "status": "measured" if right else "outside",
     }
 
 

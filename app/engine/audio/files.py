@@ -30,7 +30,8 @@ class Tolerance:
     ----------
     edge : the largest first or last sample, of full scale
     ceiling_dbtp : highest true peak
-    onset_s, pitch_cents, level_db : errors of single notes, and of each of their partials
+    onset_s, pitch_cents, level_db : errors of single notes, and of each of their partials; the level also of voices
+    octave_db : how far the power of an octave may be from the range of what its notes make before the report says so
     quiet, highest : notes are looked for above this amplitude, and their partials below this fraction of the rate
     noise : of full scale: the smallest that is taken for more than noise
     beat_hz : error of the rate at which two partials beat
@@ -42,7 +43,8 @@ class Tolerance:
     ceiling_dbtp: float = -1.0
     onset_s: float = 0.003
     pitch_cents: float = 1.0
-    level_db: float = 1.5
+    level_db: float = 12.0
+    octave_db: float = 3.0
     beat_hz: float = 0.02
     quiet: float = 10 ** (-70 / 20)
     highest: float = 0.5
@@ -94,7 +96,7 @@ _HEARD = Tolerance(
     ceiling_dbtp=0.0,
     onset_s=0.012,
     pitch_cents=10.0,
-    level_db=3.0,
+    octave_db=6.0,
     beat_hz=0.05,
     quiet=10 ** (-40 / 20),
     highest=0.3,
