@@ -195,10 +195,19 @@ class Expected:
 
 
 class Listener:
-    """Measures notes in the file that `read` reads, knowing all that should sound in it; `step` is that of its samples."""
+    """Measures notes in the file that `read` reads up to `end_s`, knowing all that should sound in it; `step` is that of its samples."""
 
-    def __init__(self, expected: Iterable[Expected], sample_rate: int, step: float, read: Reader, hearing: Hearing = Hearing()) -> None:
+    def __init__(
+        self,
+        expected: Iterable[Expected],
+        sample_rate: int,
+        step: float,
+        read: Reader,
+        hearing: Hearing = Hearing(),
+        end_s: float = math.inf,
+    ) -> None:
         self._all = sorted(expected, key=lambda one: one.onset)
+        self._end_s = end_s
         self._rate = sample_rate
         self._read = read
         self._hearing = hearing
@@ -270,8 +279,9 @@ class Listener:
 
     def _windows(self, one: Expected) -> list[tuple[float, float]]:
         """The stretch after the onset; for a held note the ends of its longest stretches, where what was struck before is softest."""
-        inside = self._borders[(self._borders > one.onset + 1e-9) & (self._borders < one.gate_end)]
-        edges = np.concatenate(([one.onset], inside, [one.gate_end]))
+        end = min(one.gate_end, self._end_s)
+        inside = self._borders[(self._borders > one.onset + 1e-9) & (self._borders < end)]
+        edges = np.concatenate(([one.onset], inside, [end]))
         settled = one.onset + max(_PITCH_FROM_S, one.sound.envelope.attack / self._rate)
         if not one.sound.held:
             return [(settled, min(float(edges[1]), settled + _LONGEST_S))]

@@ -22,7 +22,7 @@ from app.engine.audio.beats import beats
 from app.engine.audio.effects import blocker_gain
 from app.engine.audio.listening import Expected, Finding, Hearing, Listener
 from app.engine.audio.meters import LevelMeter, LoudnessMeter, PeakMeter, decibels
-from app.engine.audio.mix import CEILING_DBTP, Mix, Settings, lay_out
+from app.engine.audio.mix import CEILING_DBTP, FADE_S, Mix, Settings, lay_out
 from app.engine.audio.sounds import Sound
 from app.engine.music.score import Score
 
@@ -203,7 +203,8 @@ def _listen(path: Path, mix: Mix, progress: Progress | None, gain: float = 1.0, 
         def read(first: int, last: int) -> NDArray[np.float64]:
             return _stretch(file, first, last, mix.turn)
 
-        listener = Listener([*expected, *echoes], rate, files.step(mix.settings.bit_depth), read, hearing)
+        end_s = math.inf if mix.turn else mix.frames / rate - FADE_S
+        listener = Listener([*expected, *echoes], rate, files.step(mix.settings.bit_depth), read, hearing, end_s)
         rows = []
         whole = [index for index, (_, _, heard) in enumerate(placed) if heard]
         chosen = [whole[place] for place in _chosen(len(whole), MOST_NOTES, (mix.settings.seed, _CHOICE))]

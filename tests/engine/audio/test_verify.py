@@ -246,3 +246,11 @@ def test_of_many_notes_a_thousand_are_listened_to(written: Written, note: Make, 
     report = verify(written(many)[0], many, SETTINGS)
     assert report["notes"]["total"] == 1200
     assert report["notes"]["listened"] == len(report["notes"]["rows"]) == 1000
+
+
+def test_a_note_that_outlasts_its_file_is_listened_to_inside(written: Written, note: Make, score_of: Make) -> None:
+    """Struck again while it sounds, it would stand alone only after the end."""
+    notes = [note(0.5, 800.0, duration_s=14.0), note(3.5, 800.0, duration_s=14.0), note(3.0, 600.0, duration_s=16.0)]
+    score = score_of(notes, 4.0, voices=({"id": "v", "instrument": "sine"},))
+    report = verify(written(score)[0], score, SETTINGS)
+    assert report["ok"], report["reasons"]
