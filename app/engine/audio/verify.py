@@ -144,7 +144,9 @@ def _checks(levels: _Levels, mix: Mix, loudness: dict[str, Any], gain: float) ->
         ("silence", loudest < _AUDIBLE or peak > _SILENT, peak, "heard, as there are notes", "of full scale"),
     ]
     if levels.frames >= _OFFSET_FROM_S * mix.settings.sample_rate:
-        rows.append(("offset", levels.level.offset < OFFSET_LIMIT, levels.level.offset, f"below {OFFSET_LIMIT:g}", "of full scale"))
+        offset = levels.level.offset
+        right = offset < OFFSET_LIMIT or _at_ceiling(levels, mix.settings)  # a gain that follows the wave adds one
+        rows.append(("offset", right, offset, f"below {OFFSET_LIMIT:g}, or peaks at the ceiling", "of full scale"))
     asked, reached = loudness["asked_lufs"], loudness["reached_lufs"]
     if asked is not None and reached is not None:
         true = abs(reached - asked) <= tolerance.loudness_lu or loudness["limited"]
