@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from app.engine.audio import lossy
 from app.engine.audio.meters import LoudnessMeter, PeakMeter, decibels
@@ -41,13 +42,14 @@ _SUBTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the header of a file says of it."""
+    """What the header of a file says of it; `md5` of its samples, empty where it does not say."""
 
     format: str
     subtype: str
     sample_rate: int
     channels: int
     frames: int
+    md5: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +257,14 @@ def _of_stream_info(info: bytes) -> Claim:
     if not 16 <= least <= most:
         raise EngineError("Blocks must have 16 samples or more, and the largest no fewer than the smallest.", "file.streaminfo")
     rate, channels, bits, frames = packed >> 44, (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1, packed & (1 << 36) - 1
-    return _judged("flac", _PCM, bits, rate, channels, frames)
+    md5 = info[18:] if any(info[18:]) else b""
+    return replace(_judged("flac", _PCM, bits, rate, channels, frames), md5=md5)
 
 
 def measure(path: Path, taken: Taken) -> Material:
     """Decode a file that was taken in: it must be what it claims, and every sample a number. Raises EngineError naming what is not."""
     claim = taken.claim
-    peaks, loudness, frames = PeakMeter(), LoudnessMeter(claim.sample_rate), 0
+    peaks, loudness, frames, digest = PeakMeter(), LoudnessMeter(claim.sample_rate), 0, hashlib.md5(usedforsecurity=False)
     try:
         told = soundfile.info(path)
         if (told.samplerate, told.channels, told.frames, told.subtype) != (
@@ -275,6 +278,8 @@ def measure(path: Path, taken: Taken) -> Material:
             frames += len(block)
             if not np.isfinite(block).all() or np.abs(block).max() > _LOUDEST:
                 raise OutOfRange(f"Every sample must be a number from -{_LOUDEST:g} to {_LOUDEST:g}.", "file.samples")
+            if claim.md5:
+                digest.update(_integers(block, int(claim.subtype.removeprefix("PCM_"))))
             # One channel beside silence: BS.1770 sums the channels that there are.
             planar = np.zeros((2, len(block)), np.float32)
             planar[: claim.channels] = block.T
@@ -284,6 +289,8 @@ def measure(path: Path, taken: Taken) -> Material:
         raise EngineError(f"Cannot be decoded: {error}", "file") from None
     if frames != claim.frames:
         raise EngineError(f"Says {claim.frames} frames, and has {frames}.", "file.frames")
+    if claim.md5 and digest.digest() != claim.md5:
+        raise EngineError("The sound is not the one whose MD5 the stream info has.", "file.streaminfo")
     peaks.finish()
     depth = claim.subtype.removeprefix("PCM_")
     return Material(
@@ -297,6 +304,12 @@ def measure(path: Path, taken: Taken) -> Material:
         peak_dbtp=decibels(peaks.true_peak),
         lufs=loudness.lufs(),
     )
+
+
+def _integers(block: NDArray[np.float32], bits: int) -> bytes:
+    """Samples of full scale 1 as the little-endian integers that the MD5 of a FLAC file is made of."""
+    whole = np.rint(block * np.float32(1 << bits - 1)).astype("<i4")
+    return np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, : bits // 8].tobytes()
 
 
 def _shown(name: bytes) -> str:

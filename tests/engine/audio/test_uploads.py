@@ -96,3 +96,19 @@ def test_no_damage_to_a_file_is_more_than_refused(tmp_path: Path) -> None:
                 assert refused.field.startswith("file")
             else:
                 assert found.channels in (1, 2) and 8000 <= found.sample_rate <= 192000
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("lie", ["md5", "frames"])
+def test_a_flac_file_is_the_sound_that_its_stream_info_has(tmp_path: Path, subtype: str, lie: str) -> None:
+    """RFC 9639, section 8.2: 36 bits of the number of samples up to byte 18 of the block, then the MD5 of all samples."""
+    data = bytearray(sound("FLAC", subtype, 44100, 2, 44100))
+    first = 8
+    if lie == "md5":
+        data[first + 18] ^= 1
+    else:
+        packed = int.from_bytes(data[first + 10 : first + 18], "big") - 1000
+        data[first + 10 : first + 18] = packed.to_bytes(8, "big")
+    with pytest.raises(EngineError) as refused:
+        received(bytes(data), tmp_path / "came")
+    assert refused.value.field in ("file.streaminfo", "file.frames")
