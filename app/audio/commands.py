@@ -15,7 +15,7 @@ from flask.cli import AppGroup
 from rich.console import Console
 from rich.progress import Progress
 
-from app.audio import tables
+from app.audio import artefacts, tables
 from app.database import dump_json
 from app.engine import perform as engine
 from app.engine.audio.files import FORMATS
@@ -74,10 +74,9 @@ def render_offline(
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Write the notes there as CSV.")
 def render(file: Path, scene_id: UUID, midi: Path | None, table: Path | None, **options: Any) -> None:
     """Render the scene --scene to FILE (.wav, .flac, .ogg or .mp3), with the same hash as the server."""
-    depth = options["bit_depth"]
     settings = {
         "sample_rate": options["sample_rate"],
-        "bit_depth": int(depth) if depth.isdigit() else depth,
+        "bit_depth": artefacts.bit_depth(options["bit_depth"]),
         "quality": options["quality"],
         "loudness_lufs": options["loudness_lufs"],
     }

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, select, update
 
 from app.access import Actor
+from app.audio.artefacts import bit_depth
 from app.audio.service import make_room
 from app.audio.storage import storage
 from app.audit.service import record
@@ -142,8 +143,8 @@ def discard_all(user_id: UUID) -> None:
 
 def shown(row: Any) -> dict[str, Any]:
     """A material as it is answered."""
-    depth = int(row.bit_depth) if row.bit_depth.isdigit() else row.bit_depth
-    return {"id": str(row.id), **{name: getattr(row, name) for name in _SHOWN}, "bit_depth": depth, "created_at": timestamp(row.created_at)}
+    found = {name: getattr(row, name) for name in _SHOWN}
+    return {"id": str(row.id), **found, "bit_depth": bit_depth(row.bit_depth), "created_at": timestamp(row.created_at)}
 
 
 def _add(actor: Actor, material_id: UUID, about: Mapping[str, str], found: uploads.Material) -> None:

@@ -40,8 +40,8 @@ class Settings:
     """How a score is rendered.
 
     `duration_s` None takes the score's; `tail_s` None what the notes and the room need to ring out (0 for a loop); `loudness_lufs` None
-    leaves the loudness as the notes make it; `reverb` None puts no room around them. Lossy formats
-    have a `quality` and no bit depth, the others a bit depth and no quality: what does not apply becomes None.
+    leaves the loudness as the notes make it; `reverb` None puts no room around them. Lossy formats have a `quality` and no bit depth, the
+    others a bit depth and no quality: what does not apply becomes None.
     """
 
     sample_rate: int = 48000

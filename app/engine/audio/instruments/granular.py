@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.audio.instruments.instrument import Bands, Instrument, Noise, Partials, Reference, Samples, Tone
+from app.engine.audio.instruments.instrument import Bands, Instrument, Noise, Reference, Samples, Tone
+from app.engine.audio.instruments.partials import no_partials, render_along
 from app.engine.audio.recordings import MOST_S, MOST_SPEED, Recording
 from app.engine.errors import EngineError, Unsupported
 from app.engine.quantity import Quantity
@@ -70,17 +71,9 @@ def _grain(tone: Tone, hz: float, random: Floats, length: int) -> Floats:
     return recording.at(place * max(0.0, len(recording.samples) - speed * length), float(speed), length)
 
 
-def _render(tone: Tone) -> Samples:
-    return _along(tone, 0, tone.frames, lambda times: np.full(len(times), tone.hz))
-
-
 def _bands(tone: Tone) -> Bands:
     """It may be anywhere, and as loud as it can be."""
     return Bands(np.zeros(1), np.full(1, 0.5 * tone.sample_rate), np.ones(1), 0.0)
-
-
-def _partials(_tone: Tone) -> Partials:
-    return Partials(ratio=np.empty(0), amplitude=np.empty(0), t60=np.empty(0))
 
 
 INSTRUMENT = Instrument(
@@ -100,8 +93,8 @@ INSTRUMENT = Instrument(
     choices=(),
     pitch_range=(16.0, 16000.0),
     sustains=True,
-    partials=_partials,
-    render=_render,
+    partials=no_partials,
+    render=render_along(_along),
     rings=_rings,
     noise=Noise(_along, _bands),
     references=(Reference("material", f"Id of an uploaded sound of the universe's owner, of at most {MOST_S:g} s."),),

@@ -15,8 +15,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from app.engine.audio.instruments.instrument import Bands, Choice, Instrument, Noise, Partials, Samples, Tone
-from app.engine.audio.instruments.partials import STOP_AT, band_limit
+from app.engine.audio.instruments.instrument import Bands, Choice, Instrument, Noise, Samples, Tone
+from app.engine.audio.instruments.partials import STOP_AT, band_limit, no_partials, render_along
 from app.engine.quantity import Quantity
 
 Floats = NDArray[np.float64]
@@ -107,10 +107,6 @@ def _filtered(white: NDArray[np.complex128], response: NDArray[np.complex128]) -
     return sound[taps // 2 : taps // 2 + taps]
 
 
-def _render(tone: Tone) -> Samples:
-    return _along(tone, 0, tone.frames, lambda times: np.full(len(times), tone.hz))
-
-
 def _bands(tone: Tone) -> Bands:
     """Octaves up to the limit of the band, from 2^-11 of it on; each as loud as it may be for a moment."""
     return _octaves(*_shape(tone, tone.hz))
@@ -123,10 +119,6 @@ def _octaves(hz: float, sample_rate: int, parameters: tuple[tuple[str, Any], ...
     middles = edges[0] * np.exp2((np.arange(11 * _PER_OCTAVE, dtype=np.float64) + 0.5) / _PER_OCTAVE)
     power = (_power(middles, tone) * middles).reshape(11, _PER_OCTAVE).sum(axis=1)
     return Bands(edges[:-1], edges[1:], _CREST * _RMS * np.sqrt(2 * power / power.sum()), _width_hz(tone))
-
-
-def _partials(_tone: Tone) -> Partials:
-    return Partials(ratio=np.empty(0), amplitude=np.empty(0), t60=np.empty(0))
 
 
 INSTRUMENT = Instrument(
@@ -150,8 +142,8 @@ INSTRUMENT = Instrument(
     ),
     pitch_range=(16.0, 16000.0),
     sustains=True,
-    partials=_partials,
-    render=_render,
+    partials=no_partials,
+    render=render_along(_along),
     rings=lambda _tone: math.inf,
     noise=Noise(_along, _bands),
 )

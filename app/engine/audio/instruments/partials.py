@@ -48,6 +48,16 @@ def render_with(partials: Callable[[Tone], Partials]) -> Callable[[Tone], Sample
     return lambda tone: decaying(tone, partials(tone))
 
 
+def render_along(along: Callable[..., Samples]) -> Callable[[Tone], Samples]:
+    """The renderer of an instrument that has `Noise.along` in place of partials: the whole tone at its one pitch."""
+    return lambda tone: along(tone, 0, tone.frames, lambda times: np.full(len(times), tone.hz))
+
+
+def no_partials(_tone: Tone) -> Partials:
+    """Those of noise."""
+    return Partials(ratio=np.empty(0), amplitude=np.empty(0), t60=np.empty(0))
+
+
 def tilt(count: int, brightness: float) -> NDArray[np.float64]:
     """Weights n^(2b-1) of partials 1 to `count`; 1 everywhere for a brightness of 0.5."""
     return np.arange(1, count + 1, dtype=np.float64) ** (2 * brightness - 1)
